@@ -1,0 +1,1 @@
+"""How the small models in registry/weights were trained."""
