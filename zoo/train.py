@@ -93,7 +93,9 @@ class Trainer:
             return
         state = torch.load(self.checkpoint, weights_only=True)
         if state["config"] != json.dumps(self.config, sort_keys=True):
-            raise SystemExit(f"error: {self.checkpoint} was made with another configuration\nhint: move it away")
+            raise SystemExit(
+                f"error: {self.checkpoint} was made with another configuration\nhint: move it away"
+            )
         self.network.load_state_dict(state["network"])
         self.ema = state["ema"]
         self.optimiser.load_state_dict(state["optimiser"])
@@ -152,7 +154,11 @@ class Trainer:
             losses.append(self._update())
             if self.step % budget["log_every"] == 0:
                 seconds = time.monotonic() - started
-                self._log(step=self.step, loss=sum(losses) / len(losses), images_per_s=len(losses) * budget["batch"] / seconds)
+                self._log(
+                    step=self.step,
+                    loss=sum(losses) / len(losses),
+                    images_per_s=len(losses) * budget["batch"] / seconds,
+                )
                 losses, started = [], time.monotonic()
             if self.step in marks:
                 save(self.ema, self.folder / f"ema-{self.step:06d}.safetensors")

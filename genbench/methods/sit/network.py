@@ -39,7 +39,9 @@ class TimestepEmbedder(nn.Module):
     def forward(self, t: Tensor) -> Tensor:
         """Embed times given in the method's own units."""
         half = FREQUENCIES // 2
-        frequency = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float32, device=t.device) / half)
+        frequency = torch.exp(
+            -math.log(10000) * torch.arange(half, dtype=torch.float32, device=t.device) / half
+        )
         angle = t[:, None].float() * frequency
         features = torch.cat([angle.cos(), angle.sin()], dim=1)
         return self.mlp(features.to(self.mlp[0].weight.dtype))  # type: ignore[no-any-return]
@@ -195,7 +197,10 @@ class SiT(nn.Module):
         nn.init.normal_(self.y_embedder.embedding_table.weight, std=0.02)
         nn.init.normal_(self.t_embedder.mlp[0].weight, std=0.02)
         nn.init.normal_(self.t_embedder.mlp[2].weight, std=0.02)
-        for last in [*(block.adaLN_modulation[1] for block in self.blocks), self.final_layer.adaLN_modulation[1]]:
+        for last in [
+            *(block.adaLN_modulation[1] for block in self.blocks),
+            self.final_layer.adaLN_modulation[1],
+        ]:
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
         nn.init.zeros_(self.final_layer.linear.weight)
