@@ -105,11 +105,7 @@ def main(package: Path) -> None:
     rows = -(-len(items) // COLUMNS)
     sheet = np.full((rows * COLUMNS, SIDE, SIDE, 3), 255, np.uint8)
     sheet[: len(items)] = pixels
-    sheet = (
-        sheet.reshape(rows, COLUMNS, SIDE, SIDE, 3)
-        .transpose(0, 2, 1, 3, 4)
-        .reshape(rows * SIDE, COLUMNS * SIDE, 3)
-    )
+    sheet = sheet.reshape(rows, COLUMNS, SIDE, SIDE, 3).transpose(0, 2, 1, 3, 4).reshape(rows * SIDE, COLUMNS * SIDE, 3)
     webp = io.BytesIO()
     Image.fromarray(sheet).save(webp, "WEBP", lossless=True, quality=100, method=6)
 

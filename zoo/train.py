@@ -93,9 +93,7 @@ class Trainer:
             return
         state = torch.load(self.checkpoint, weights_only=True)
         if state["config"] != json.dumps(self.config, sort_keys=True):
-            raise SystemExit(
-                f"error: {self.checkpoint} was made with another configuration\nhint: move it away"
-            )
+            raise SystemExit(f"error: {self.checkpoint} was made with another configuration\nhint: move it away")
         self.network.load_state_dict(state["network"])
         self.ema = state["ema"]
         self.optimiser.load_state_dict(state["optimiser"])

@@ -1,0 +1,141 @@
+"""Method cards: one TOML file a paper, with its variants, sampling presets, weights and the authors' claims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from genbench.errors import ConfigError
+from genbench.schema import Strict, load_toml
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
+"""Lower-case letters, digits and ``. _ + -``: names become folders and the two sides of ``variant@preset``."""
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Scalar = bool | int | float | str | None
+QuantiseRule = Literal["round", "half", "truncate"]
+
+
+class Weights(Strict):
+    """One weight file: what it is called, where it comes from, what it must hash to."""
+
+    file: str
+    """File name in the cache and in ``registry/weights``."""
+    sha256: Sha256 | None = None
+    """Pinned at first use, and said so, when the authors publish no digest."""
+    url: str | None = None
+    """Published address; none for files that come with genbench."""
+    licence: str | None = None
+
+
+class Claim(Strict):
+    """A number that the authors published for a variant."""
+
+    metric: str
+    value: float
+    n: int = 50_000
+    preset: str | None = None
+    """The preset that reproduces it; none when no preset of the card does."""
+    source: str
+    note: str | None = None
+
+
+class Variant(Strict):
+    """One set of weights of a method, and how the authors sample from it."""
+
+    summary: str
+    dataset: str
+    resolution: int = Field(gt=0)
+    """Side of a generated image, pixels."""
+    classes: int = Field(ge=0)
+    """Number of classes, 0 for an unconditional model."""
+    quantise: QuantiseRule
+    """The authors' rule from float to uint8 (see `genbench.images.quantise`)."""
+    network: dict[str, Any]
+    """Constructor arguments of the family's network."""
+    weights: Weights | None = None
+    decoder: dict[str, Any] | None = None
+    """Latent decoder and its scale; none for models of pixels."""
+    presets: dict[Name, dict[str, Scalar]] = Field(min_length=1)
+    """Named sampler settings."""
+    default_preset: Name
+    claims: tuple[Claim, ...] = ()
+
+    @model_validator(mode="after")
+    def _presets_exist(self) -> Variant:
+        for preset in [self.default_preset, *(c.preset for c in self.claims if c.preset)]:
+            if preset not in self.presets:
+                raise ValueError(f"preset {preset!r} is not one of {', '.join(self.presets)}")
+        return self
+
+
+class Method(Strict):
+    """What a paper is called, where it stands, and which sampler class runs it."""
+
+    id: Name
+    name: str
+    title: str
+    paper: str | None = None
+    code: str | None = None
+    licence: str | None = None
+    year: int | None = None
+    sampler: str
+    """A family of genbench, or ``module:Class`` of the user's own."""
+
+
+class MethodCard(Strict):
+    """One file of the registry."""
+
+    method: Method
+    variants: dict[Name, Variant] = Field(min_length=1)
+
+
+def load_card(path: Path) -> MethodCard:
+    """Read one card.
+
+    Raises `ConfigError` naming the file and the key, also when the file is not called after the method's id.
+    """
+    card = load_toml(MethodCard, path)
+    if card.method.id != path.stem:
+        raise ConfigError(
+            f"{path}: method.id is {card.method.id!r}, the file is called {path.name!r}",
+            hint=f"rename the file to {card.method.id}.toml",
+        )
+    return card
+
+
+def card_files(folders: Iterable[Path]) -> list[Path]:
+    """The card of each method id, from the first folder that has it, by id."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*.toml")):
+            found.setdefault(path.stem, path)
+    return [found[stem] for stem in sorted(found)]
+
+
+def load_cards(folders: Sequence[Path]) -> dict[str, MethodCard]:
+    """Every card in the folders by method id; earlier folders win.
+
+    Raises `ConfigError` when two methods name the same variant.
+    """
+    cards: dict[str, MethodCard] = {}
+    owners: dict[str, Path] = {}
+    for path in card_files(folders):
+        card = load_card(path)
+        for variant in card.variants:
+            if variant in owners:
+                raise ConfigError(
+                    f"{path}: variant {variant!r} is already defined in {owners[variant]}",
+                    hint="variant names are unique in a registry; rename one",
+                )
+            owners[variant] = path
+        cards[card.method.id] = card
+    return cards
+
+
+def variants(cards: Mapping[str, MethodCard]) -> dict[str, tuple[MethodCard, Variant]]:
+    """Every variant of every card by name."""
+    return {name: (card, variant) for card in cards.values() for name, variant in card.variants.items()}

@@ -1,0 +1,97 @@
+"""Where a number came from: versions, git state, hardware, and the flags that can move a digit."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from genbench import __version__
+from genbench.schema import Strict
+
+PACKAGES = ("torch", "numpy", "pillow", "duckdb", "safetensors", "torchvision")
+"""Packages whose version can change a value."""
+
+
+class Provenance(Strict):
+    """How and where a record was made."""
+
+    genbench: str
+    """Version of genbench."""
+    python: str
+    packages: dict[str, str]
+    commit: str | None
+    """Git commit of the genbench checkout; none when it is not run from one."""
+    dirty: bool | None
+    """Whether that checkout had uncommitted changes to tracked files."""
+    platform: str
+    processor: str
+    cores: int
+    threads: int
+    """Threads that torch computed with."""
+    device: str
+    """Name of the accelerator, or "cpu"."""
+    tf32: bool
+    deterministic: bool
+    argv: list[str]
+
+
+def collect(device: str) -> Provenance:
+    """The provenance of this process, computing on `device` ("cpu", "cuda", "cuda:1", …). Imports torch."""
+    import torch
+
+    commit, dirty = _git_state(Path(__file__).parent)
+    return Provenance(
+        genbench=__version__,
+        python=platform.python_version(),
+        packages={name: v for name in PACKAGES if (v := _version(name))},
+        commit=commit,
+        dirty=dirty,
+        platform=platform.platform(),
+        processor=_processor(),
+        cores=os.cpu_count() or 1,
+        threads=torch.get_num_threads(),
+        device=torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+        tf32=torch.backends.cuda.matmul.allow_tf32,
+        deterministic=torch.are_deterministic_algorithms_enabled(),
+        argv=[Path(sys.argv[0]).name, *sys.argv[1:]],
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _git_state(package: Path) -> tuple[str | None, bool | None]:
+    """Commit and dirty flag of the checkout that tracks the package; an installed wheel inside somebody's
+    repository is not that repository's commit."""
+    if not _git(package, "ls-files", "--", "__init__.py"):
+        return None, None
+    status = _git(package, "status", "--porcelain", "--untracked-files=no")
+    return _git(package, "rev-parse", "HEAD"), None if status is None else bool(status)
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

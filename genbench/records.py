@@ -1,0 +1,205 @@
+"""Records: one finished measurement as immutable JSON, with everything needed to say what its numbers mean."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from genbench.digest import digest
+from genbench.errors import StoreError
+from genbench.provenance import Provenance
+from genbench.schema import Strict
+
+SCHEMA_VERSION = 1
+
+
+class SuiteFacts(Strict):
+    """The protocol that a run was measured under."""
+
+    id: str
+    digest: str
+    """Covers seeds, labels, reference and feature networks by SHA-256, and metric versions."""
+
+
+class RunFacts(Strict):
+    """What was sampled."""
+
+    name: str
+    """``variant@preset``."""
+    method: str
+    variant: str
+    preset: str
+    digest: str
+    """Covers everything that can change a pixel."""
+    given: dict[str, Any]
+    """Settings as the card and ``--set`` gave them."""
+    settings: dict[str, Any]
+    """Settings as the sampler used them."""
+    weights_sha256: str | None
+
+
+class ImageFacts(Strict):
+    """The images that were measured."""
+
+    source: str
+    """``sampler``, or the path that was scored."""
+    digest: str
+    """Identity of the images: run digest and labels for a sampler, content for files."""
+    n: int
+    first_seed: int | None = None
+    labels: str | None = None
+    """Label policy."""
+    warnings: tuple[str, ...] = ()
+    """What preflight found."""
+
+
+class ReferenceFacts(Strict):
+    """What the images were compared with."""
+
+    name: str
+    sha256: dict[str, str]
+    """By feature space: SHA-256 of the statistics file, or identity of the reference images."""
+    n: dict[str, int]
+    """By feature space: images behind the moments."""
+
+
+class MeasurementFacts(Strict):
+    """One number."""
+
+    metric: str
+    """``statistic@space``."""
+    statistic: str
+    space: str
+    version: int
+    """Version of the statistic's definition."""
+    direction: Literal["lower", "higher"]
+    """Which way is better."""
+    value: float
+    stderr: float | None
+    """Standard error of the value over draws of the generated images, the reference held fixed."""
+    n: int
+    n_reference: int
+
+
+class Costs(Strict):
+    """What sampling and measuring took. None where it is not known, as for images that existed already."""
+
+    parameters: int | None = None
+    weight_bytes: int | None = None
+    nfe: int | None = None
+    """Network evaluations an image, guidance not doubled."""
+    seconds_per_image: float | None = None
+    """Sampling alone, averaged over all shards, whichever call filled them."""
+    extraction_seconds_per_image: float | None = None
+    peak_memory_bytes: int | None = None
+    wall_seconds: float
+    """The call that wrote the record."""
+
+
+class Record(Strict):
+    """One finished run or score. `digest` covers all the rest, so that an edited record is noticed."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    created: datetime
+    """UTC."""
+    kind: Literal["run", "score"]
+    limited: bool
+    """Made with ``--limit``: carries its own n and enters no leaderboard."""
+    block: int
+    """Seed block of the suite, from 0."""
+    suite: SuiteFacts | None
+    run: RunFacts | None
+    images: ImageFacts
+    reference: ReferenceFacts
+    spaces: dict[str, str]
+    """Digest of each feature space."""
+    measurements: tuple[MeasurementFacts, ...] = Field(min_length=1)
+    costs: Costs
+    provenance: Provenance
+    digest: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """Where the record lies below the results folder."""
+        if self.suite and self.run:
+            return Path(self.suite.id) / self.run.name
+        return Path("score") / (Path(self.images.source).name or "images")
+
+    def sealed(self) -> Record:
+        """The same record with `digest` filled in."""
+        return self.model_copy(update={"digest": self._content_digest()})
+
+    def _content_digest(self) -> str:
+        return digest(self.model_dump(mode="json", exclude={"digest"}))
+
+    def intact(self) -> bool:
+        """Whether `digest` still covers the content."""
+        return self.digest == self._content_digest()
+
+
+def new_id() -> tuple[datetime, str]:
+    """Creation time and a name that no other record has: UTC time to the second, and eight random digits."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    return now, f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def write_record(record: Record, results: Path) -> Path:
+    """Seal the record and write it below `results`, complete or not at all.
+
+    Raises `StoreError` when the folder cannot be written.
+    """
+    folder = results / record.folder
+    path = folder / f"{record.id}.json"
+    temporary = folder / f".{record.id}.tmp"
+    text = json.dumps(record.sealed().model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise StoreError(
+            f"{folder}: the record cannot be written ({error.strerror})",
+            hint="name a folder that can be written with --results; features are kept, the same command continues",
+        ) from error
+    return path
+
+
+def read_record(path: Path) -> Record:
+    """Read one record.
+
+    Raises `StoreError` when it cannot be read, is not a record, is of a newer schema, or was edited.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        version = data.get("schema_version") if isinstance(data, dict) else None
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise StoreError(
+                f"{path}: record schema {version} is newer than this genbench's {SCHEMA_VERSION}",
+                hint="upgrade genbench",
+            )
+        record = Record.model_validate(data)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror})", hint="check its mode") from error
+    except (ValueError, ValidationError) as error:
+        raise StoreError(f"{path}: not a genbench record", hint="restore it from git, or delete it") from error
+    if not record.intact():
+        raise StoreError(f"{path}: was changed after it was written", hint="restore it from git, or delete it")
+    return record
+
+
+def record_files(results: Path) -> Iterator[Path]:
+    """Every record file below the results folder, oldest name first within a run."""
+    for path in sorted(results.glob("*/*/*.json")):
+        if not path.name.startswith("."):
+            yield path

@@ -1,0 +1,74 @@
+"""Pydantic at the file boundary: strict models, and TOML errors that name the file, the key and the nearest valid one."""
+
+from __future__ import annotations
+
+import tomllib
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from genbench.errors import ConfigError, nearest
+
+
+class Strict(BaseModel):
+    """A frozen model that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load_toml(model: type[Model], path: Path) -> Model:
+    """Read one TOML file as `model`.
+
+    Raises `ConfigError` for a file that cannot be read, is not TOML, or does not fit the model.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})", hint="check the path and its mode") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}", hint="https://toml.io describes the format") from error
+    return check(model, data, str(path))
+
+
+def check(model: type[Model], data: Any, where: str) -> Model:
+    """Validate plain data; `where` is the file (or option) that an error names."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise _explain(model, error.errors()[0], where) from error
+
+
+def _explain(model: type[BaseModel], error: ErrorDetails, where: str) -> ConfigError:
+    location = [str(part) for part in error["loc"]]
+    key = ".".join(location)
+    if error["type"] == "extra_forbidden":
+        known = _keys(model, error["loc"][:-1])
+        close = nearest(location[-1], known)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"valid keys here: {', '.join(known)}"
+        return ConfigError(f"{where}: unknown key {key!r}", hint=hint)
+    if error["type"] == "missing":
+        return ConfigError(f"{where}: key {key!r} is missing", hint=f"add {location[-1]} = … to the file")
+    given = f", not {error['input']!r}" if isinstance(error["input"], str | int | float | bool) else ""
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return ConfigError(f"{where}: {key or 'content'}: {message}{given}", hint="correct the value")
+
+
+def _keys(model: Any, location: tuple[int | str, ...]) -> list[str]:
+    """The valid keys of the model that stands at `location` inside `model`."""
+    for part in location:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            field = model.model_fields.get(str(part))
+            model = field.annotation if field else None
+        else:  # dict[str, Model] or list[Model]: the part is a key or an index
+            model = typing.get_args(model)[-1] if typing.get_args(model) else None
+        while typing.get_origin(model) in (typing.Union, type(int | str)):
+            model = next((a for a in typing.get_args(model) if a is not type(None)), None)
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return sorted(model.model_fields)
+    return []
