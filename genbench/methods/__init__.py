@@ -1,0 +1,1 @@
+"""Samplers: one folder a family of networks, and what they share."""

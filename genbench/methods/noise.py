@@ -64,9 +64,7 @@ class SeededNoise:
         """Indices (N, ...) by inversion of the cumulative sum: one uniform a draw; int64."""
         threshold = self.uniform(probabilities.shape[1:-1]).to(probabilities.device)
         cumulative = probabilities.double().cumsum(-1)
-        index = torch.searchsorted(
-            cumulative, (threshold.double() * cumulative[..., -1]).unsqueeze(-1), right=True
-        )
+        index = torch.searchsorted(cumulative, (threshold.double() * cumulative[..., -1]).unsqueeze(-1), right=True)
         return index.squeeze(-1).clamp_(max=probabilities.shape[-1] - 1)
 
 

@@ -1,0 +1,1 @@
+"""SiT: the DiT transformer trained as a flow on the linear path."""

@@ -39,12 +39,10 @@ class TimestepEmbedder(nn.Module):
     def forward(self, t: Tensor) -> Tensor:
         """Embed times given in the method's own units."""
         half = FREQUENCIES // 2
-        frequency = torch.exp(
-            -math.log(10000) * torch.arange(half, dtype=torch.float32, device=t.device) / half
-        )
+        frequency = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float32, device=t.device) / half)
         angle = t[:, None].float() * frequency
         features = torch.cat([angle.cos(), angle.sin()], dim=1)
-        return self.mlp(features.to(self.mlp[0].weight.dtype))  # type: ignore[no-any-return]
+        return self.mlp(features.to(next(self.mlp.parameters()).dtype))  # type: ignore[no-any-return]
 
 
 class LabelEmbedder(nn.Module):
@@ -180,31 +178,23 @@ class SiT(nn.Module):
         self.x_embedder = PatchEmbed(in_channels, patch_size, hidden_size)
         self.t_embedder = TimestepEmbedder(hidden_size)
         self.y_embedder = LabelEmbedder(num_classes, hidden_size)
-        self.pos_embed = nn.Parameter(
-            position_embedding(hidden_size, input_size // patch_size), requires_grad=False
-        )
+        self.pos_embed = nn.Parameter(position_embedding(hidden_size, input_size // patch_size), requires_grad=False)
         self.blocks = nn.ModuleList(Block(hidden_size, num_heads, mlp_ratio) for _ in range(depth))
         self.final_layer = FinalLayer(hidden_size, patch_size, self.out_channels)
 
     def initialise(self) -> None:
-        """Draw initial weights for training: Xavier linears, small embeddings, adaLN and output zero (DiT, section 3.2)."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
-        nn.init.xavier_uniform_(self.x_embedder.proj.weight.view(self.x_embedder.proj.out_channels, -1))
-        nn.init.zeros_(self.x_embedder.proj.bias)  # type: ignore[arg-type]
-        nn.init.normal_(self.y_embedder.embedding_table.weight, std=0.02)
-        nn.init.normal_(self.t_embedder.mlp[0].weight, std=0.02)
-        nn.init.normal_(self.t_embedder.mlp[2].weight, std=0.02)
-        for last in [
-            *(block.adaLN_modulation[1] for block in self.blocks),
-            self.final_layer.adaLN_modulation[1],
-        ]:
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
-        nn.init.zeros_(self.final_layer.linear.weight)
-        nn.init.zeros_(self.final_layer.linear.bias)
+        """Draw initial weights for training: Xavier linears, small embeddings, adaLN and output zero (DiT, 3.2)."""
+        zero = ("adaLN_modulation.1.", "final_layer.linear.")
+        small = ("y_embedder.", "t_embedder.mlp.")
+        for name, parameter in self.named_parameters():
+            if name == "pos_embed":
+                continue
+            if parameter.ndim == 1 or any(part in name for part in zero):
+                nn.init.zeros_(parameter)
+            elif name.startswith(small):
+                nn.init.normal_(parameter, std=0.02)
+            else:
+                nn.init.xavier_uniform_(parameter.view(len(parameter), -1))
 
     def unpatchify(self, x: Tensor) -> Tensor:
         """(N, T, p·p·C) => (N, C, H, W)."""

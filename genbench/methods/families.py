@@ -1,0 +1,98 @@
+"""The sampler families that genbench carries, and how a card's ``sampler`` names one. Imports no torch by itself."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from genbench.digest import digest_file
+from genbench.errors import ConfigError, unknown
+from genbench.schema import Strict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+    from torch import Tensor
+
+    from genbench.methods.noise import Noise
+
+
+class Sampler(Protocol):
+    """What a family's class must offer; ``settings`` is the model class of its presets."""
+
+    nfe: float | None
+    """Network evaluations an image in the latest call, guidance not doubled; none where nothing can be counted."""
+    parameters: int
+    """Parameters of every network that sampling uses."""
+
+    def sample(self, noise: Noise, labels: Tensor) -> Tensor:
+        """One image for each of the N noise generators and labels (N,) int64: float32 (N, 3, H, W) in [-1, 1]."""
+        ...
+
+
+class SamplerClass(Protocol):
+    """How a sampler is built from a card's variant."""
+
+    def __call__(
+        self, *, network: Mapping[str, Any], settings: Any, state: dict[str, Tensor] | None, device: torch.device
+    ) -> Sampler:
+        """`state` holds the tensors of the weight file, none if the variant names no file."""
+        ...
+
+
+class Family(NamedTuple):
+    """A sampler class by import path, its settings, and the version of its arithmetic."""
+
+    sampler: str
+    """``module:Class``."""
+    settings: str | None
+    """``module:Class`` of the pydantic model of its presets; none when the class takes plain keyword settings."""
+    version: str
+    """Part of every run digest: changed when the same settings would give other pixels."""
+
+
+FAMILIES: dict[str, Family] = {
+    "sit": Family("genbench.methods.sit.sampler:SiTSampler", "genbench.methods.sit.settings:SiTSettings", "1"),
+}
+
+
+def family(name: str, where: str) -> Family:
+    """The family of that name, or the user's own class if `name` is ``module:Class``.
+
+    The version of a user's class is the SHA-256 of the file that defines it, so that editing it changes run digests.
+    Raises `UsageError` for an unknown family and `ConfigError` for a module that cannot be imported.
+    """
+    if ":" not in name:
+        if name not in FAMILIES:
+            raise unknown("sampler family", name, FAMILIES, where=where)
+        return FAMILIES[name]
+    target = import_object(name, where)
+    source = inspect.getsourcefile(target)
+    return Family(name, None, digest_file(Path(source)) if source else "unknown")
+
+
+def import_object(path: str, where: str) -> Any:
+    """The object at ``module:name``.
+
+    Raises `ConfigError` naming the card when it cannot be imported.
+    """
+    module, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{where}: sampler {path!r}: no module named {error.name!r}",
+            hint="put the module's folder on PYTHONPATH, or install it",
+        ) from error
+    except AttributeError as error:
+        raise ConfigError(
+            f"{where}: sampler {path!r}: module {module!r} has no {name!r}", hint="name an existing class"
+        ) from error
+
+
+def settings_model(chosen: Family, where: str) -> type[Strict] | None:
+    """The pydantic model of a family's presets."""
+    return import_object(chosen.settings, where) if chosen.settings else None

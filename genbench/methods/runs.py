@@ -1,0 +1,152 @@
+"""Runs: a variant with a preset, its settings resolved, selected by globs over ``variant@preset``. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from genbench.cards import MethodCard, Scalar, Variant, variants
+from genbench.digest import digest
+from genbench.errors import UsageError, unknown
+from genbench.methods.families import Family, family, settings_model
+from genbench.schema import check
+
+
+@dataclass(frozen=True)
+class Run:
+    """One thing to sample: what is named ``variant@preset``."""
+
+    method: str
+    variant_name: str
+    preset: str
+    variant: Variant
+    family: Family
+    given: Mapping[str, Scalar]
+    """Settings as the card and ``--set`` gave them."""
+    settings: Mapping[str, Any]
+    """Settings with the family's defaults filled in."""
+
+    @property
+    def name(self) -> str:
+        """``variant@preset``."""
+        return f"{self.variant_name}@{self.preset}"
+
+    def digest(self, weights_sha256: str | None) -> str:
+        """Identity of everything that can change a pixel; names, summaries and claims are left out."""
+        return digest(
+            {
+                "sampler": self.family.sampler,
+                "version": self.family.version,
+                "network": self.variant.network,
+                "weights": weights_sha256,
+                "decoder": self.variant.decoder,
+                "quantise": self.variant.quantise,
+                "resolution": self.variant.resolution,
+                "settings": dict(self.settings),
+            }
+        )
+
+
+def parse_overrides(options: Sequence[str]) -> dict[str, Scalar]:
+    """``key=value`` texts as settings; values are read as JSON where they are JSON, else as text.
+
+    Raises `UsageError` for a text without ``=`` or a value that is a list or an object.
+    """
+    overrides: dict[str, Scalar] = {}
+    for option in options:
+        key, equals, text = option.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--set {option!r} is not key=value", hint="for example --set steps=50")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        if isinstance(value, list | dict):
+            raise UsageError(f"--set {option!r}: a setting is one value", hint="give a number, a word, true or null")
+        overrides[key.strip()] = value
+    return overrides
+
+
+def make_run(card: MethodCard, variant_name: str, preset: str, overrides: Mapping[str, Scalar]) -> Run:
+    """The run of one preset with ad-hoc changes; changes give the preset a derived name.
+
+    Raises `ConfigError` when a setting is unknown to the family or out of its range.
+    """
+    variant = card.variants[variant_name]
+    where = f"{card.method.id}.toml: variants.{variant_name}"
+    chosen = family(card.method.sampler, where)
+    given = {**variant.presets[preset], **overrides}
+    model = settings_model(chosen, where)
+    place = f"{where}.presets.{preset}" + (" with --set" if overrides else "")
+    settings = check(model, given, place).model_dump(mode="json") if model else dict(given)
+    changed = {k: v for k, v in overrides.items() if variant.presets[preset].get(k, ...) != v}
+    name = preset + "".join(f"+{k}={_text(v)}" for k, v in sorted(changed.items()))
+    return Run(card.method.id, variant_name, name, variant, chosen, given, settings)
+
+
+def _text(value: Scalar) -> str:
+    return (value if isinstance(value, str) else json.dumps(value)).replace("/", "_")
+
+
+def select(
+    cards: Mapping[str, MethodCard],
+    patterns: Sequence[str],
+    overrides: Mapping[str, Scalar],
+    *,
+    dataset: str,
+    resolution: int,
+) -> list[Run]:
+    """The runs that the patterns name, in their order and without repeats.
+
+    A pattern is a glob over ``variant@preset``; without ``@`` it is one over variants and means their default preset.
+    Globs pass over variants of another data set or resolution.
+
+    Raises `UsageError` when a pattern matches nothing, or names a variant that the data set does not fit.
+    """
+    chosen: dict[str, Run] = {}
+    known = variants(cards)
+    for pattern in patterns:
+        matches = _matches(known, pattern)
+        if not matches:
+            raise _no_match(known, pattern)
+        fitting = [(v, p) for v, p in matches if _fits(known[v][1], dataset, resolution)]
+        if not fitting:
+            variant = known[matches[0][0]][1]
+            raise UsageError(
+                f"{matches[0][0]} makes {variant.dataset} images of {variant.resolution} px, "
+                f"the suite asks for {dataset} of {resolution} px",
+                hint="`genbench list suites` shows the suites of each data set",
+            )
+        for variant_name, preset in fitting:
+            run = make_run(known[variant_name][0], variant_name, preset, overrides)
+            chosen.setdefault(run.name, run)
+    return list(chosen.values())
+
+
+def _matches(known: Mapping[str, tuple[MethodCard, Variant]], pattern: str) -> list[tuple[str, str]]:
+    variant_glob, at, preset_glob = pattern.partition("@")
+    return [
+        (name, preset)
+        for name, (_, variant) in known.items()
+        if fnmatchcase(name, variant_glob)
+        for preset in (variant.presets if at else [variant.default_preset])
+        if not at or fnmatchcase(preset, preset_glob)
+    ]
+
+
+def _fits(variant: Variant, dataset: str, resolution: int) -> bool:
+    return variant.dataset == dataset and variant.resolution == resolution
+
+
+def _no_match(known: Mapping[str, tuple[MethodCard, Variant]], pattern: str) -> UsageError:
+    variant_glob, _, preset_glob = pattern.partition("@")
+    for name, (_, variant) in known.items():
+        if fnmatchcase(name, variant_glob):
+            return unknown("preset", preset_glob, variant.presets, where=f"variant {name}")
+    if any(card.method.id == pattern for card, _ in known.values()):
+        names = [name for name, (card, _) in known.items() if card.method.id == pattern]
+        return UsageError(f"{pattern!r} is a method, not a run", hint=f"its variants: {', '.join(names)}")
+    return unknown("method", variant_glob, known, lister="genbench list methods")

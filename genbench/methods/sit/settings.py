@@ -1,0 +1,42 @@
+"""Sampling settings of SiT presets."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from genbench.schema import Strict
+
+Integrator = Literal["euler", "heun", "midpoint", "dopri5"]
+DiffusionForm = Literal["sigma", "linear", "constant", "decreasing", "increasing-decreasing"]
+LastStep = Literal["mean", "euler", "tweedie", "none"]
+
+
+class SiTSettings(Strict):
+    """Settings as the authors count and name them (SiT, ``sample_ddp.py`` and ``transport/``)."""
+
+    mode: Literal["ode", "sde"]
+    steps: int = Field(ge=2)
+    """Points of the time grid: an ODE makes ``steps - 1`` steps, an SDE ``steps - 1`` noisy steps and the last one."""
+    integrator: Integrator = "euler"
+    """Of the drift; an SDE takes euler (Euler-Maruyama) or heun."""
+    cfg: float = Field(default=1.0, ge=0)
+    """Classifier-free guidance: null + cfg·(conditional - null); 1 is off."""
+    cfg_channels: int | None = Field(default=3, ge=1)
+    """How many of the first channels are guided (the authors guide three of four); none for all."""
+    rtol: float = Field(default=1e-3, gt=0)
+    atol: float = Field(default=1e-6, gt=0)
+    """Tolerances of dopri5."""
+    diffusion: DiffusionForm = "sigma"
+    diffusion_norm: float = Field(default=1.0, gt=0)
+    """Form and size of the SDE's diffusion coefficient w(t)."""
+    last_step: LastStep = "mean"
+    last_step_size: float = Field(default=0.04, gt=0, lt=1)
+    """How an SDE goes from ``1 - last_step_size`` to 1."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SiTSettings:
+        if self.mode == "sde" and self.integrator not in ("euler", "heun"):
+            raise ValueError(f"an sde is integrated by euler or heun, not {self.integrator}")
+        return self
