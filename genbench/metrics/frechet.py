@@ -1,0 +1,129 @@
+"""FD, the Fréchet distance between Gaussians fitted to generated and reference features (Heusel et al. 2017).
+
+    FD = |μ - μr|² + tr Σ + tr Σr - 2 tr (Σr^½ Σ Σr^½)^½
+
+Covariances are divided by n - 1, as in every peer. The square root is taken of eigenvalues of a symmetric matrix: of
+Lᵀ Σ L with the reference's factor L (L Lᵀ = Σr), or, where there are no more images than features, of the N×N matrix
+Xc Σr Xcᵀ / (n - 1), which has the same non-zero eigenvalues and no null space to take square roots of rounding in.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genbench.metrics.comparison import Comparison, Measurement
+from genbench.metrics.inputs import Features, check_features, check_width
+from genbench.metrics.moments import Float64, Gaussian, Moments
+
+
+class FrechetDistance(NamedTuple):
+    """The distance, its two terms, and the first-order influence of each image on it."""
+
+    value: float
+    """`mean_term + covariance_term`; never negative."""
+    stderr: float
+    """std(influence) / √n: first order in 1/√n, the reference fixed. The bias of a small n is not in it."""
+    mean_term: float
+    """|μ - μr|²."""
+    covariance_term: float
+    """tr Σ + tr Σr - 2 tr (Σr^½ Σ Σr^½)^½."""
+    influence: Float64
+    """(N,), of mean 0: the distance moves by influence[i] / n when image i is given a little more weight."""
+
+
+class _Spectrum(NamedTuple):
+    trace_sqrt: float
+    quadratic: Float64
+    """(N,): cᵢᵀ T cᵢ with T = Σr^½ (Σr^½ Σ Σr^½)^-½ Σr^½, the derivative of trace_sqrt by Σ, twice."""
+
+
+def frechet_distance(features: Features, reference: Gaussian, *, device: str = "cpu") -> FrechetDistance:
+    """FD of features (N, d), N >= 2, with its standard error and each image's influence; arithmetic in float64.
+
+    The influence of image x on FD, the reference being fixed, is 2 (μ - μr)·c + cᵀ(I - T)c less its mean, where
+    c = x - μ and T is the optimal transport map from the generated to the reference Gaussian.
+
+    Raises `FeatureError` for features that are too few, not finite, or of another width than the reference.
+    """
+    check_features(features, "features")
+    check_width(features.shape[1], len(reference.mean), "reference")
+    if len(features) <= features.shape[1]:
+        mean = features.mean(axis=0, dtype=np.float64)
+        centred = torch.from_numpy(features - mean)
+        trace = float(centred.square().sum()) / (len(features) - 1)
+        spectrum = _spectrum_by_images(centred.to(device), reference)
+    else:
+        moments = Moments.from_features(features)
+        mean, trace = moments.mean, float(np.trace(moments.cov))
+        centred = torch.from_numpy(features - mean)
+        spectrum = _spectrum_by_features(centred.to(device), moments, reference)
+    shift = mean - reference.mean
+    pull = 2 * (centred.numpy() @ shift) + centred.square().sum(dim=1).numpy() - spectrum.quadratic
+    influence: Float64 = pull - pull.mean()
+    mean_term = float(shift @ shift)
+    covariance_term = _covariance_term(trace, float(np.trace(reference.cov)), spectrum.trace_sqrt)
+    return FrechetDistance(
+        value=mean_term + covariance_term,
+        stderr=float(influence.std(ddof=1)) / len(influence) ** 0.5,
+        mean_term=mean_term,
+        covariance_term=covariance_term,
+        influence=influence,
+    )
+
+
+def frechet_distance_of_moments(generated: Gaussian, reference: Gaussian, *, device: str = "cpu") -> float:
+    """FD of two sets of moments (n >= 2 each) of one width: the value alone.
+
+    Raises `FeatureError` if their widths differ.
+    """
+    check_width(len(generated.mean), len(reference.mean), "reference")
+    squares = torch.linalg.eigvalsh(_inner(generated, reference, device))
+    trace_sqrt = float(_largest(squares, generated.n - 1).sqrt().sum())
+    shift = generated.mean - reference.mean
+    traces = float(np.trace(generated.cov)), float(np.trace(reference.cov))
+    return float(shift @ shift) + _covariance_term(*traces, trace_sqrt)
+
+
+def _inner(generated: Gaussian, reference: Gaussian, device: str) -> Tensor:
+    factor = torch.from_numpy(reference.factor).to(device)
+    return factor.T @ (torch.from_numpy(generated.cov).to(device) @ factor)
+
+
+def _largest(values: Tensor, rank: int) -> Tensor:
+    """At most `rank` of the ascending `values`: n images centred span n - 1 directions, the rest is rounding."""
+    return values[max(len(values) - rank, 0) :].clamp(min=0)
+
+
+def _spectrum_by_images(centred: Tensor, reference: Gaussian) -> _Spectrum:
+    n = len(centred)
+    cov = torch.from_numpy(reference.cov).to(centred.device)
+    squares, vectors = torch.linalg.eigh(centred @ cov @ centred.T / (n - 1))
+    roots = _largest(squares, n - 1).sqrt()
+    quadratic = (n - 1) * vectors[:, n - len(roots) :].square() @ roots
+    return _Spectrum(float(roots.sum()), quadratic.cpu().numpy())
+
+
+def _spectrum_by_features(centred: Tensor, moments: Moments, reference: Gaussian) -> _Spectrum:
+    squares, vectors = torch.linalg.eigh(_inner(moments, reference, str(centred.device)))
+    # Directions in which the generated images do not vary have no slope; 1/√ of rounding would invent one.
+    floor = squares[-1:].clamp(min=0) * len(squares) * torch.finfo(squares.dtype).eps
+    keep = squares > floor
+    factor = torch.from_numpy(reference.factor).to(centred.device)
+    transport_half = factor @ (vectors[:, keep] * squares[keep] ** -0.25)
+    quadratic = (centred @ transport_half).square().sum(dim=1)
+    return _Spectrum(float(squares.clamp(min=0).sqrt().sum()), quadratic.cpu().numpy())
+
+
+def _covariance_term(trace: float, reference_trace: float, trace_sqrt: float) -> float:
+    # A squared Bures distance: negative only by rounding, when the covariances are equal.
+    return max(trace + reference_trace - 2 * trace_sqrt, 0.0)
+
+
+def measure_fd(comparison: Comparison) -> Measurement:
+    """The `fd` statistic."""
+    distance = frechet_distance(comparison.features, comparison.reference, device=comparison.device)
+    return Measurement(distance.value, distance.stderr, len(comparison.features), comparison.reference.n)

@@ -1,0 +1,95 @@
+"""KD, the kernel distance: unbiased squared MMD with the kernel (x·y/d + 1)³ over all pairs (Bińkowski et al. 2018).
+
+Peers average the same estimator over random subsets of 1,000; over all pairs there is nothing random left in it.
+Products and sums are float64: the distance is a small difference of large sums.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genbench.metrics.comparison import Comparison, Measurement
+from genbench.metrics.inputs import Features, check_features, check_width
+from genbench.metrics.moments import Float64
+
+_TILE = 1024
+
+
+class KernelDistance(NamedTuple):
+    """The U-statistic, and what it would be without each generated image."""
+
+    value: float
+    """Unbiased, so it may be negative where both sets are alike."""
+    stderr: float | None
+    """Delete-one jackknife over the generated images, the reference fixed; None for fewer than 3 images."""
+    without: Float64
+    """(N,): the value with image i left out; NaN for fewer than 3 images."""
+
+
+def kernel_distance(generated: Features, reference: Features, *, device: str = "cpu") -> KernelDistance:
+    """KD of features (N, d) against (M, d), N >= 2 and M >= 2, in tiles of 1,024 pairs a side.
+
+    The jackknife comes from the kernel's row sums at no further cost. It holds where the first-order term vanishes
+    (equal distributions) too, and errs high there (Efron & Stein 1981).
+
+    Raises `FeatureError` for features that are too few, not finite, or of different widths.
+    """
+    check_features(generated, "generated features")
+    check_features(reference, "reference features")
+    check_width(generated.shape[1], reference.shape[1], "given")
+    n, m = len(generated), len(reference)
+    among = _row_sums_among(generated, device)
+    across = _row_sums_across(generated, reference, device)
+    reference_term = float(_row_sums_among(reference, device).sum()) / (m * (m - 1))
+    value = float(among.sum()) / (n * (n - 1)) + reference_term - 2 * float(across.sum()) / (n * m)
+    if n < 3:
+        return KernelDistance(value, None, np.full(n, np.nan))
+    pairs_left = (among.sum() - 2 * among) / ((n - 1) * (n - 2))
+    without: Float64 = pairs_left + reference_term - 2 * (across.sum() - across) / ((n - 1) * m)
+    variance = (n - 1) / n * float(np.square(without - without.mean()).sum())
+    return KernelDistance(value, variance**0.5, without)
+
+
+def _row_sums_among(points: Features, device: str) -> Float64:
+    """(N,): the sum of k(x_i, x_j) over j other than i; each pair of tiles is visited once."""
+    sums = torch.zeros(len(points), dtype=torch.float64, device=device)
+    for row in range(0, len(points), _TILE):
+        rows = _tile(points, row, device)
+        for column in range(row, len(points), _TILE):
+            kernel = _kernel(rows, _tile(points, column, device))
+            if column == row:
+                kernel.fill_diagonal_(0)
+            else:
+                sums[column : column + _TILE] += kernel.sum(dim=0)
+            sums[row : row + _TILE] += kernel.sum(dim=1)
+    return sums.cpu().numpy()
+
+
+def _row_sums_across(points: Features, others: Features, device: str) -> Float64:
+    """(N,): the sum of k(x_i, y_j) over all j."""
+    sums = torch.zeros(len(points), dtype=torch.float64, device=device)
+    for row in range(0, len(points), _TILE):
+        rows = _tile(points, row, device)
+        for column in range(0, len(others), _TILE):
+            sums[row : row + _TILE] += _kernel(rows, _tile(others, column, device)).sum(dim=1)
+    return sums.cpu().numpy()
+
+
+def _tile(points: Features, start: int, device: str) -> Tensor:
+    return torch.from_numpy(points[start : start + _TILE].astype(np.float64)).to(device)
+
+
+def _kernel(x: Tensor, y: Tensor) -> Tensor:
+    base = (x @ y.T).div_(x.shape[1]).add_(1)
+    return base * base.square()
+
+
+def measure_kd(comparison: Comparison) -> Measurement:
+    """The `kd` statistic."""
+    reference = comparison.reference_features
+    distance = kernel_distance(comparison.features, reference, device=comparison.device)
+    return Measurement(distance.value, distance.stderr, len(comparison.features), len(reference))

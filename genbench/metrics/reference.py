@@ -1,0 +1,261 @@
+"""The reference that generated images are compared with: moments, and features of a fixed subset; one file a space.
+
+File: safetensors with ``mean`` (d,) float64, ``cov_upper`` (d(d+1)/2,) float32, the upper triangle row by row (8.4 MB
+at d = 2048), and optionally ``features`` (m, d) float16 with ``indices`` (m,) int64. Metadata: format, version, space,
+space_digest, n, source.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from genbench.digest import canonical
+from genbench.errors import FeatureError, StoreError
+from genbench.metrics.inputs import Features, check_features
+from genbench.metrics.moments import Float64, Moments, symmetric_factor
+
+FORMAT = "genbench-reference"
+VERSION = "1"
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Moments of a reference set in one feature space, with the features themselves where pairs are compared."""
+
+    space: str
+    """Name of the feature space, e.g. ``inception-tf``."""
+    space_digest: str
+    """Digest of the space: extractor, preprocessing, layer, weights."""
+    n: int
+    """Images that `mean` and `cov` are of."""
+    mean: Float64
+    """(d,)."""
+    cov: Float64
+    """(d, d), symmetric, divided by n - 1."""
+    features: npt.NDArray[np.float32] | None = None
+    """(m, d) of the fixed subset, or of all images."""
+    indices: npt.NDArray[np.int64] | None = None
+    """(m,): which of the n images `features` are of."""
+    source: Mapping[str, str] = field(default_factory=dict)
+    """Where the images came from, as text: data set, sha256, resolution, genbench version. Not part of `digest`."""
+
+    def __post_init__(self) -> None:
+        d = self.width
+        shapes = {"mean": self.mean.shape == (d,), "cov": self.cov.shape == (d, d)}
+        if self.features is not None:
+            shapes["features"] = self.features.ndim == 2 and self.features.shape[1] == d
+            shapes["indices"] = self.indices is not None and self.indices.shape == self.features.shape[:1]
+        wrong = [name for name, fits in shapes.items() if not fits]
+        if wrong or self.n < 2:
+            problem = f"{', '.join(wrong)} not of width {d}" if wrong else f"{self.n} image(s), at least 2 are needed"
+            raise FeatureError(f"{self.space} reference: {problem}", hint="build the reference again")
+        if not (np.isfinite(self.mean).all() and np.isfinite(self.cov).all()):
+            raise FeatureError(
+                f"{self.space} reference: NaN or infinity in its moments", hint="build the reference again"
+            )
+
+    @classmethod
+    def from_features(
+        cls,
+        features: Features,
+        *,
+        space: str,
+        space_digest: str,
+        keep: int | Literal["all"] = "all",
+        source: Mapping[str, str] | None = None,
+    ) -> Reference:
+        """Reference of (N, d) features, N >= 2, holding the features of `keep` of them (0: moments only).
+
+        Raises `FeatureError` for fewer than 2 rows and for NaN or infinity.
+        """
+        what = f"{space} reference features"
+        check_features(features, what)
+        chosen = fixed_subset(len(features), len(features) if keep == "all" else keep)
+        return cls.from_moments(
+            Moments.from_features(features, what),
+            space=space,
+            space_digest=space_digest,
+            features=features[chosen] if len(chosen) else None,
+            indices=chosen if len(chosen) else None,
+            source=source,
+        )
+
+    @classmethod
+    def from_moments(
+        cls,
+        moments: Moments,
+        *,
+        space: str,
+        space_digest: str,
+        features: Features | None = None,
+        indices: npt.NDArray[np.int64] | None = None,
+        source: Mapping[str, str] | None = None,
+    ) -> Reference:
+        """Reference of merged moments; `features` (m, d) are of the images `indices` (m,), see `fixed_subset`."""
+        kept = None if features is None else np.ascontiguousarray(features, np.float32)
+        return cls(space, space_digest, moments.n, moments.mean, moments.cov, kept, indices, dict(source or {}))
+
+    @property
+    def width(self) -> int:
+        """d, the number of features an image."""
+        return len(self.mean)
+
+    @property
+    def n_features(self) -> int:
+        """m, how many images have their features here; 0 where it carries moments only."""
+        return 0 if self.features is None else len(self.features)
+
+    @cached_property
+    def factor(self) -> Float64:
+        """V·√Λ of `cov`, (d, r); computed once (seconds at d = 2048) and kept."""
+        return symmetric_factor(self.cov, self.n - 1)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what a file of this reference holds, but for `source`; the same before `save` and after `load`."""
+        identity = {"space": self.space, "space_digest": self.space_digest, "n": self.n, "version": VERSION}
+        sha = hashlib.sha256(canonical(identity).encode())
+        for name, array in sorted(self._tensors().items()):
+            sha.update(f"{name}:{array.dtype}:{array.shape}".encode())
+            sha.update(np.ascontiguousarray(array).data)
+        return sha.hexdigest()
+
+    def _tensors(self) -> dict[str, npt.NDArray[Any]]:
+        upper = self.cov[np.triu_indices(self.width)].astype(np.float32)
+        tensors: dict[str, npt.NDArray[Any]] = {"mean": self.mean, "cov_upper": upper}
+        if self.features is not None and self.indices is not None:
+            tensors |= {"features": _compact(self.features), "indices": self.indices.astype(np.int64)}
+        return tensors
+
+    def save(self, path: Path) -> None:
+        """Write the file under a temporary name and rename it, so that `path` is complete or as it was.
+
+        The covariance is rounded to float32 and features to float16 (float32 where float16 would move a value by more
+        than 2⁻¹⁰ of the largest one). Raises `StoreError` if it cannot be written.
+        """
+        metadata = {
+            "format": FORMAT,
+            "version": VERSION,
+            "space": self.space,
+            "space_digest": self.space_digest,
+            "n": str(self.n),
+            "source": canonical(dict(self.source)),
+        }
+        data = save(self._tensors(), metadata)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_atomically(path, data)
+        except OSError as error:
+            raise StoreError(
+                f"{path}: cannot be written ({error.strerror})", hint="choose a folder that can be written to"
+            ) from error
+
+    @classmethod
+    def load(cls, path: Path, *, space: str | None = None, space_digest: str | None = None) -> Reference:
+        """Read a file that `save` wrote.
+
+        With `space` or `space_digest`, a file of another space, or of the same space with other weights or
+        preprocessing, is refused. Raises `FeatureError` for that, and for a missing, truncated or foreign file.
+        """
+        metadata, tensors = _read(path)
+        if metadata.get("format") != FORMAT or metadata.get("version") != VERSION:
+            raise FeatureError(
+                f"{path}: not a {FORMAT} file of version {VERSION} (found {metadata.get('format', 'no format')} "
+                f"{metadata.get('version', '')})",
+                hint="build the reference again with this version of genbench",
+            )
+        try:
+            loaded = cls(
+                metadata["space"],
+                metadata["space_digest"],
+                int(metadata["n"]),
+                tensors["mean"].astype(np.float64),
+                _unpack(tensors["cov_upper"], len(tensors["mean"])),
+                tensors["features"].astype(np.float32) if "features" in tensors else None,
+                tensors.get("indices"),
+                json.loads(metadata["source"]),
+            )
+        except (KeyError, ValueError) as error:
+            raise FeatureError(f"{path}: damaged reference file ({error})", hint="fetch or build it again") from error
+        loaded.check_space(space, space_digest, where=str(path))
+        return loaded
+
+    def check_space(self, space: str | None, space_digest: str | None = None, *, where: str = "reference") -> None:
+        """Raise `FeatureError` unless this reference is of `space` and `space_digest` (None: whatever it is)."""
+        if space is not None and space != self.space:
+            raise FeatureError(
+                f"{where}: is of feature space {self.space}, but {space} is asked for",
+                hint=f"give a reference built in {space}",
+            )
+        if space_digest is not None and space_digest != self.space_digest:
+            raise FeatureError(
+                f"{where}: was built in another {self.space} (digest {self.space_digest[:12]}) than these features "
+                f"(digest {space_digest[:12]}): its weights or preprocessing differ",
+                hint=f"build the reference again in the present {self.space}",
+            )
+
+
+def fixed_subset(n: int, size: int) -> npt.NDArray[np.int64]:
+    """`size` of the indices 0..n-1 (all of them if n <= `size`), ascending (m,); the same ones always.
+
+    Chosen by PCG64's raw output, which NumPy keeps unchanged across versions; evenly spaced indices would be caught by
+    labels that repeat.
+    """
+    if size >= n:
+        return np.arange(n, dtype=np.int64)
+    order = np.argsort(np.random.PCG64(0).random_raw(n), kind="stable")
+    return np.sort(order[:size]).astype(np.int64)
+
+
+def _compact(features: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+    with np.errstate(over="ignore"):
+        half = features.astype(np.float16)
+    moved = np.abs(half - features).max(initial=0)
+    return half if moved <= np.abs(features).max(initial=0) * 2**-10 else features
+
+
+def _unpack(upper: npt.NDArray[Any], width: int) -> Float64:
+    if upper.shape != (width * (width + 1) // 2,):
+        raise ValueError(f"cov_upper has shape {upper.shape} at width {width}")
+    cov = np.zeros((width, width))
+    cov[np.triu_indices(width)] = upper
+    return cov + np.triu(cov, 1).T
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, npt.NDArray[Any]]]:
+    if not path.is_file():
+        raise FeatureError(f"{path}: no such reference file", hint="check the path, or `genbench fetch SUITE`")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise FeatureError(
+            f"{path}: not a readable safetensors file ({error})", hint="fetch or build the reference again"
+        ) from error
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
