@@ -50,7 +50,7 @@ def frechet_distance(features: Features, reference: Gaussian, *, device: str = "
     Raises `FeatureError` for features that are too few, not finite, or of another width than the reference.
     """
     check_features(features, "features")
-    check_width(features.shape[1], len(reference.mean), "reference")
+    check_width(features.shape[1], len(reference.mean))
     if len(features) <= features.shape[1]:
         mean = features.mean(axis=0, dtype=np.float64)
         centred = torch.from_numpy(features - mean)
@@ -80,7 +80,7 @@ def frechet_distance_of_moments(generated: Gaussian, reference: Gaussian, *, dev
 
     Raises `FeatureError` if their widths differ.
     """
-    check_width(len(generated.mean), len(reference.mean), "reference")
+    check_width(len(generated.mean), len(reference.mean))
     squares = torch.linalg.eigvalsh(_inner(generated, reference, device))
     trace_sqrt = float(_largest(squares, generated.n - 1).sqrt().sum())
     shift = generated.mean - reference.mean

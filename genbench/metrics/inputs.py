@@ -42,10 +42,11 @@ def check_features(features: Features, what: str, *, at_least: int = 2) -> None:
             )
 
 
-def check_width(width: int, reference_width: int, space: str) -> None:
+def check_width(width: int, reference_width: int, space: str | None = None) -> None:
     """Raise `FeatureError` unless the generated features are as wide as the reference."""
     if width != reference_width:
+        named = f"the {space} reference" if space else "the reference"
         raise FeatureError(
-            f"features are {width} wide, the {space} reference is {reference_width} wide",
+            f"features are {width} wide, {named} is {reference_width} wide",
             hint="extract both sides in one feature space",
         )

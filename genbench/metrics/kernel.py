@@ -40,7 +40,7 @@ def kernel_distance(generated: Features, reference: Features, *, device: str = "
     """
     check_features(generated, "generated features")
     check_features(reference, "reference features")
-    check_width(generated.shape[1], reference.shape[1], "given")
+    check_width(generated.shape[1], reference.shape[1])
     n, m = len(generated), len(reference)
     among = _row_sums_among(generated, device)
     across = _row_sums_across(generated, reference, device)

@@ -61,7 +61,7 @@ def neighbourhoods(
     """
     for features, what in ((generated, "generated features"), (reference, "reference features")):
         _check_count(features, k, what)
-    check_width(generated.shape[1], reference.shape[1], "given")
+    check_width(generated.shape[1], reference.shape[1])
     of_generated = nearest(generated, min(k + 1, len(generated) - 1), device=device)
     reference_squares = nearest(reference, k, device=device).squares[:, -1]
     generated_squares = of_generated.squares[:, k - 1]
@@ -87,8 +87,9 @@ def nearest(points: Features, k: int, *, device: str = "cpu") -> Nearest:
     found = Nearest(np.empty((len(points), k)), np.empty((len(points), k), np.int64))
     unsure = np.arange(len(points))
     for dtype in _dtypes(device):
-        pairs = _Pairs(points, points, dtype, device)
-        unsure = np.concatenate([_nearest_by_products(pairs, rows, found) for rows in pairs.blocks(unsure)] or [unsure])
+        if len(unsure):
+            pairs = _Pairs(points, points, dtype, device)
+            unsure = np.concatenate([_nearest_by_products(pairs, rows, found) for rows in pairs.blocks(unsure)])
     for row in unsure.tolist():
         _keep_nearest(found, points, row, np.delete(np.arange(len(points)), row))
     return found

@@ -1,0 +1,52 @@
+import subprocess
+import sys
+
+import pytest
+
+from genbench.errors import UsageError
+from genbench.metrics.catalog import ALIASES, METRICS, STATISTICS, parse
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_an_alias_and_its_id_name_one_metric(alias: str) -> None:
+    metric = parse(alias)
+    assert metric == parse(ALIASES[alias])
+    assert metric.id == ALIASES[alias]
+    assert metric.name == metric.alias == alias
+    assert metric in METRICS
+
+
+def test_a_statistic_can_be_asked_for_in_any_space() -> None:
+    metric = parse("precision@effnet-lite0/tokens")
+    assert (metric.statistic.name, metric.space) == ("precision", "effnet-lite0/tokens")
+    assert metric.alias is None
+    assert metric.name == "precision@effnet-lite0/tokens"
+    assert metric.label == "Precision (effnet-lite0/tokens)"
+    assert parse("fid").label == "FID"
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        ("fit", "no metric named 'fit'", "did you mean fid"),
+        ("fd", "without a feature space", "fd@inception-tf"),
+        ("fd@", "no metric named 'fd@'|without a feature space", "fd@inception-tf"),
+        ("fid@effnet-lite0", "fid is short for fd@inception-tf", "write fd@effnet-lite0"),
+        ("precison@effnet-lite0", "no statistic named 'precison'", "did you mean precision"),
+        ("", "no metric named ''", "genbench list metrics"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_way_out(name: str, message: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        parse(name)
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("statistic", STATISTICS.values(), ids=lambda s: s.name)
+def test_every_statistic_names_a_function_that_exists(statistic) -> None:
+    assert callable(statistic.load())
+
+
+def test_listing_metrics_imports_neither_numpy_nor_torch() -> None:
+    code = "import sys, genbench.metrics.catalog; sys.exit(bool({'numpy', 'torch'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
