@@ -1,0 +1,203 @@
+"""Arrays of images: ``.npy``, and ``arr_0`` of an ``.npz``, (N, H, W, 3) uint8, read a batch at a time.
+
+An .npz of 50,000 images of 256x256 is 10 GB; neither kind is ever loaded whole. The header is parsed here because
+numpy's public readers either load or map a whole array, and neither looks inside a zip member.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import math
+import shlex
+import zipfile
+import zlib
+from collections.abc import Iterator
+from functools import cached_property, partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from genbench.digest import digest
+from genbench.errors import ImageError
+from genbench.images import zipped
+from genbench.images.batch import ImageBatch, ImageFacts
+from genbench.images.decode import PIXEL_LIMIT
+from genbench.images.encoded import check_range
+from genbench.images.readahead import in_order
+from genbench.images.spans import FileSpan, Span, unreadable
+
+_MAGIC = b"\x93NUMPY"
+_HEADER_LIMIT = 10_000  # numpy's own, for headers that ast.literal_eval is safe on
+_SPACING = 64 * 2**20
+_BLOCK = 4 * 2**20
+
+
+class _Header(NamedTuple):
+    dtype: str
+    shape: tuple[int, ...]
+    fortran_order: bool
+    start: int
+    """Bytes before the data."""
+
+
+class ArraySource:
+    """`ImageSource` over an .npy or .npz file; one thread reads at most one batch ahead of the caller.
+
+    Raises `ImageError` if the file cannot be read, is damaged, or does not hold (N, H, W, 3) uint8 in C order.
+    """
+
+    labels = None
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self._path = path
+        self._format = path.suffix.lower().removeprefix(".")
+        self._member = _arr_0(path) if self._format == "npz" else None
+        self._span, size = _open(path, self._member)
+        header = _read_header(path, self._span)
+        _check_images(path, header, npz=self._member is not None)
+        self._shape, self._start = header.shape, header.start
+        declared = self._start + math.prod(self._shape)
+        if size != declared:
+            raise _damaged(path, f"{size:,} bytes where its header declares {declared:,}")
+
+    def __len__(self) -> int:
+        return self._shape[0]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over shape and values, so that the same images have one digest as .npy and as .npz.
+
+        Reads the file once; raises `ImageError` if it is damaged, as the CRC-32 of an .npz tells.
+        """
+        values = hashlib.sha256()
+        crc = zlib.crc32(self._read(0, self._start))
+        end = self._start + math.prod(self._shape)
+        for offset in range(self._start, end, _BLOCK):
+            block = self._read(offset, min(_BLOCK, end - offset))
+            values.update(block)
+            crc = zlib.crc32(block, crc)
+        if self._member:
+            zipped.check(self._path, self._member, end, crc)
+        return digest({"dtype": "uint8", "shape": list(self._shape), "sha256": values.hexdigest()})
+
+    def batches(self, first: int, count: int, size: int) -> Iterator[ImageBatch]:
+        """Images first..first+count-1 in order, `size` a batch. Raises `ImageError` if the file is damaged."""
+        check_range(first, count, size, len(self))
+        end = first + count
+        tasks = (partial(self._batch, i, min(size, end - i)) for i in range(first, end, size))
+        yield from in_order(tasks, workers=1, ahead=2)
+
+    def _batch(self, first: int, count: int) -> ImageBatch:
+        _, height, width, channels = self._shape
+        image_bytes = height * width * channels
+        data = self._read(self._start + first * image_bytes, count * image_bytes)
+        stored = np.frombuffer(data, np.uint8).reshape(count, height, width, channels)
+        pixels = torch.from_numpy(np.array(stored.transpose(0, 3, 1, 2), order="C"))
+        key = "arr_0" if self._member else ""
+        facts = (ImageFacts(f"{key}[{first + i}]", self._format, "RGB", width, height) for i in range(count))
+        return ImageBatch(pixels, tuple(facts))
+
+    def _read(self, offset: int, size: int) -> bytes:
+        data = self._span.read(offset, size)
+        if len(data) < size:
+            raise _damaged(self._path, "the data end too early")
+        return data
+
+
+def _arr_0(path: Path) -> zipfile.ZipInfo:
+    members = {member.filename: member for member in zipped.members(path)}
+    if "arr_0.npy" not in members:
+        keys = ", ".join(sorted(name.removesuffix(".npy") for name in members)) or "none"
+        raise ImageError(
+            f"{path}: has no array named arr_0 (its keys: {keys})",
+            hint="save the images as np.savez(path, images), which names them arr_0",
+        )
+    return members["arr_0.npy"]
+
+
+def _open(path: Path, member: zipfile.ZipInfo | None) -> tuple[Span, int]:
+    """The bytes of the array file, and how many they are."""
+    if member:
+        return zipped.span(path, member, spacing=_SPACING), member.file_size
+    try:
+        return FileSpan(path), path.stat().st_size
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _read_header(path: Path, span: Span) -> _Header:
+    """The header of numpy's array format, versions 1 to 3 (``numpy.lib.format``)."""
+    head = span.read(0, 12)
+    if len(head) < 12 or not head.startswith(_MAGIC):
+        raise _damaged(path, "it does not start like an .npy file")
+    width = 2 if head[6] == 1 else 4
+    length = int.from_bytes(head[8 : 8 + width], "little")
+    text = span.read(8 + width, length) if length <= _HEADER_LIMIT else b""
+    try:
+        fields = ast.literal_eval(text.decode("latin1").strip())
+        shape = tuple(int(side) for side in fields["shape"])
+        return _Header(_dtype(fields["descr"]), shape, bool(fields["fortran_order"]), 8 + width + length)
+    except (SyntaxError, ValueError, TypeError, LookupError, AttributeError, MemoryError, RecursionError) as error:
+        raise _damaged(path, f"its header is not one of numpy's: {error}") from error
+
+
+def _dtype(description: object) -> str:
+    return np.dtype(description).name if isinstance(description, str) else str(description)
+
+
+def _check_images(path: Path, header: _Header, *, npz: bool) -> None:
+    shape = header.shape
+    if header.dtype != "uint8":
+        raise ImageError(
+            f"{path}: holds {header.dtype}, not uint8; which value is white, and how to round, only you know",
+            hint=f"for floats in [0, 1]: {_command(path, '(x.clip(0, 1) * 255 + 0.5).astype(np.uint8)', npz=npz)}",
+        )
+    if len(shape) != 4:
+        raise ImageError(
+            f"{path}: has {len(shape)} dimensions, {shape}, where images have four, (N, H, W, 3)",
+            hint=f"give it four, e.g. greyscale (N, H, W): {_command(path, 'x[..., None].repeat(3, -1)', npz=npz)}",
+        )
+    if shape[3] != 3:
+        raise _wrong_channels(path, shape, npz=npz)
+    if header.fortran_order:
+        raise ImageError(
+            f"{path}: is stored in Fortran order, in which no image lies together",
+            hint=f"store it in C order: {_command(path, 'np.ascontiguousarray(x)', npz=npz)}",
+        )
+    if min(shape) < 1:
+        raise ImageError(f"{path}: holds no images, its shape is {shape}", hint="save the images again")
+    if shape[1] * shape[2] > PIXEL_LIMIT:
+        raise ImageError(
+            f"{path}: an image of {shape[2]}x{shape[1]} has more than {PIXEL_LIMIT:,} pixels",
+            hint="check that the axes are (N, H, W, 3)",
+        )
+
+
+def _wrong_channels(path: Path, shape: tuple[int, ...], *, npz: bool) -> ImageError:
+    if shape[1] == 3:
+        return ImageError(
+            f"{path}: has shape {shape}, which is NCHW; images are NHWC, (N, H, W, 3)",
+            hint=f"move the channels last: {_command(path, 'x.transpose(0, 2, 3, 1)', npz=npz)}",
+        )
+    convert = {1: "x.repeat(3, -1)", 4: "x[..., :3]"}.get(shape[3])
+    return ImageError(
+        f"{path}: has shape {shape}, {shape[3]} channels where RGB has three",
+        hint=f"convert it: {_command(path, convert, npz=npz)}" if convert else "save the images as (N, H, W, 3)",
+    )
+
+
+def _command(path: Path, expression: str, *, npz: bool) -> str:
+    """A command line that applies `expression` to the array `x` and saves the result beside the file."""
+    target = str(path.with_name(f"{path.stem}-rgb{path.suffix}"))
+    load = f"np.load({str(path)!r})" + ("['arr_0']" if npz else "")
+    save = "savez" if npz else "save"
+    code = f"import numpy as np; x = {load}; np.{save}({target!r}, {expression})"
+    return f"python -c {shlex.quote(code)}"
+
+
+def _damaged(path: Path, what: str) -> ImageError:
+    return ImageError(f"{path}: the array is truncated or damaged ({what})", hint="copy or save the file again")
