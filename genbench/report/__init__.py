@@ -1,0 +1,1 @@
+"""Views of the store for people: tables as text, leaderboards."""

@@ -1,0 +1,98 @@
+"""Commands that read the store: `sql`, `leaderboard`, `store rebuild`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genbench import console
+from genbench.cli.output import print_cells, print_rows
+from genbench.paths import data_folders, results_folder
+from genbench.report.tables import Format
+
+if TYPE_CHECKING:
+    from genbench.store import Store
+
+FormatOption = Annotated[Format, typer.Option("--format", help="How rows are printed.")]
+ResultsOption = Annotated[Path | None, typer.Option("--results", help="Folder of records.", show_default="results")]
+RegistryOption = Annotated[Path | None, typer.Option("--registry", help="Folder of method cards, searched first.")]
+SuitesOption = Annotated[Path | None, typer.Option("--suites", help="Folder of suites, searched first.")]
+
+store_app = typer.Typer(help="Look after the DuckDB store.", no_args_is_help=True)
+
+
+@store_app.callback()
+def _store() -> None:
+    """Look after the DuckDB store, which can be rebuilt from the records at any time."""
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help='SQL, for example "from leaderboard".')],
+    *,
+    form: FormatOption = Format.TABLE,
+    results: ResultsOption = None,
+    registry: RegistryOption = None,
+    suites: SuitesOption = None,
+) -> None:
+    """Ask the store in SQL.
+
+    DuckDB's dialect, read-only. "show tables" lists tables and views; each and its columns carry a comment:
+    "select column_name, comment from duckdb_columns() where table_name = 'runs'".
+    """
+    with _open(results, registry, suites) as store:
+        answer = store.query(query)
+    print_rows(answer.columns, answer.rows, form)
+
+
+def leaderboard(
+    suite: Annotated[str, typer.Argument(help="Name of a suite.")],
+    *,
+    metric: Annotated[list[str] | None, typer.Option("--metric", help="Show this metric; may be repeated.")] = None,
+    form: FormatOption = Format.TABLE,
+    results: ResultsOption = None,
+    registry: RegistryOption = None,
+    suites: SuitesOption = None,
+) -> None:
+    """Show what was measured under a suite, best first by the first metric.
+
+    A row a run and a column a metric; csv and json give the rows of the view "leaderboard" instead, with every digit.
+    """
+    from genbench.features.spaces import SPACES
+    from genbench.report.leaderboard import leaderboard as read
+
+    with _open(results, registry, suites) as store:
+        board = read(store, suite, metrics=metric or (), widths={name: space.width for name, space in SPACES.items()})
+    if form in {Format.CSV, Format.JSON}:
+        print_rows(board.rows.columns, board.rows.rows, form)
+    else:
+        print_cells(board.headings, board.cells, form, notes=board.notes)
+
+
+@store_app.command()
+def rebuild(
+    results: ResultsOption = None,
+    registry: RegistryOption = None,
+    suites: SuitesOption = None,
+) -> None:
+    """Make the store anew from records, cards and suites."""
+    from genbench.store import Store
+
+    folder = results_folder(results)
+    with Store.rebuild(
+        folder, registry=data_folders("registry", registry), suites=data_folders("suites", suites)
+    ) as store:
+        counts = store.query(
+            "SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM methods), (SELECT count(*) FROM suites)"
+        ).rows[0]
+        file = store.file
+    console.note("{}: {} records, {} method cards, {} suites".format(file, *counts))
+
+
+def _open(results: Path | None, registry: Path | None, suites: Path | None) -> Store:
+    from genbench.store import Store
+
+    return Store.open(
+        results_folder(results), registry=data_folders("registry", registry), suites=data_folders("suites", suites)
+    )

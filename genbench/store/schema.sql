@@ -1,0 +1,243 @@
+-- The tables of genbench's store, and the public interface of `genbench sql`.
+-- A comment stands above what it describes; the store also keeps it, as DuckDB's COMMENT of that table or column.
+-- Whoever changes a table raises SCHEMA_VERSION in store.py: stores of another version are rebuilt from the records.
+
+-- One row: what wrote this store.
+CREATE TABLE store_info (
+    -- Version of these tables.
+    schema_version INTEGER NOT NULL,
+    -- SHA-256 of schema.sql and views.sql.
+    schema_digest VARCHAR NOT NULL,
+    -- Version of genbench that built the store.
+    genbench VARCHAR NOT NULL
+);
+
+-- One row a file that the store was filled from; a file with another size or time is read again.
+CREATE TABLE files (
+    -- Records: below the results folder, with forward slashes. Cards and suites: absolute.
+    path VARCHAR NOT NULL,
+    -- record, card or suite.
+    kind VARCHAR NOT NULL,
+    -- Bytes.
+    size BIGINT NOT NULL,
+    -- Time of the last change, nanoseconds since 1970.
+    mtime_ns BIGINT NOT NULL,
+    -- The record in the file; NULL for cards, suites and files that were left out.
+    record_id VARCHAR,
+    -- Why the file was left out; NULL when it was not.
+    problem VARCHAR
+);
+
+-- One row a record: what was measured, under which protocol, and where.
+CREATE TABLE runs (
+    -- UTC time and eight random digits; no two records share one.
+    record_id VARCHAR PRIMARY KEY,
+    -- When the record was written, UTC.
+    created TIMESTAMP NOT NULL,
+    -- run (sampled by genbench) or score (images that existed already).
+    kind VARCHAR NOT NULL,
+    -- Made with --limit: has its own n and enters no leaderboard.
+    limited BOOLEAN NOT NULL,
+    -- Seed block of the suite, from 0.
+    block INTEGER NOT NULL,
+    -- The protocol; NULL for a score of two sets of images.
+    suite VARCHAR,
+    -- Covers seeds, labels, reference, feature networks and metric versions: only rows that share it can be compared.
+    suite_digest VARCHAR,
+    -- variant@preset; NULL for images that existed already.
+    run VARCHAR,
+    -- Method card.
+    method VARCHAR,
+    -- One set of weights of the method.
+    variant VARCHAR,
+    -- Named sampler settings, or a name derived from --set.
+    preset VARCHAR,
+    -- Covers everything that can change a pixel.
+    run_digest VARCHAR,
+    -- Settings as the card and --set gave them.
+    given JSON,
+    -- Settings as the sampler used them.
+    settings JSON,
+    -- SHA-256 of the network's weights.
+    weights_sha256 VARCHAR,
+    -- sampler, or the path that was scored.
+    images_source VARCHAR NOT NULL,
+    -- Identity of the images: run digest and labels for a sampler, content for files.
+    images_digest VARCHAR NOT NULL,
+    -- Images.
+    n BIGINT NOT NULL,
+    -- Seed of the first image.
+    first_seed BIGINT,
+    -- Label policy.
+    labels VARCHAR,
+    -- What was odd about the images.
+    image_warnings VARCHAR[] NOT NULL,
+    -- What the images were compared with.
+    reference VARCHAR NOT NULL,
+    -- By feature space: SHA-256 of the reference statistics, or identity of the reference images.
+    reference_sha256 JSON NOT NULL,
+    -- Version of genbench that measured.
+    genbench VARCHAR NOT NULL,
+    -- Git commit of genbench's checkout; NULL for an installed package.
+    commit VARCHAR,
+    -- Whether that checkout had uncommitted changes.
+    dirty BOOLEAN,
+    -- Version of Python.
+    python VARCHAR NOT NULL,
+    -- Versions of the packages that can change a value.
+    packages JSON NOT NULL,
+    -- Operating system.
+    platform VARCHAR NOT NULL,
+    -- Name of the processor.
+    processor VARCHAR NOT NULL,
+    -- Processor cores.
+    cores INTEGER NOT NULL,
+    -- Threads that torch computed with.
+    threads INTEGER NOT NULL,
+    -- Name of the accelerator, or cpu.
+    device VARCHAR NOT NULL,
+    -- Whether matrix products could use TF32.
+    tf32 BOOLEAN NOT NULL,
+    -- Whether torch was held to deterministic algorithms.
+    deterministic BOOLEAN NOT NULL,
+    -- The command.
+    argv VARCHAR[] NOT NULL,
+    -- File of the record, below the results folder.
+    record_path VARCHAR NOT NULL,
+    -- Covers the whole record.
+    record_digest VARCHAR NOT NULL,
+    -- Version of the record's format.
+    record_schema INTEGER NOT NULL
+);
+
+-- One row a number: a metric of a record.
+CREATE TABLE measurements (
+    -- The record in runs.
+    record_id VARCHAR NOT NULL,
+    -- Place in the record, from 0: the order in which the suite names its metrics.
+    position INTEGER NOT NULL,
+    -- statistic@space.
+    metric VARCHAR NOT NULL,
+    -- Estimator.
+    statistic VARCHAR NOT NULL,
+    -- Feature space.
+    space VARCHAR NOT NULL,
+    -- Covers extractor, preprocessing and weights; NULL where the record does not say.
+    space_digest VARCHAR,
+    -- Version of the statistic's definition.
+    version INTEGER NOT NULL,
+    -- Which values are better: lower or higher.
+    direction VARCHAR NOT NULL,
+    -- The number.
+    value DOUBLE NOT NULL,
+    -- Standard error over draws of the generated images, the reference held fixed; NULL where there is none.
+    stderr DOUBLE,
+    -- Generated images.
+    n BIGINT NOT NULL,
+    -- Reference images.
+    n_reference BIGINT NOT NULL
+);
+
+-- One row a record: what sampling and measuring took. NULL where it is not known.
+CREATE TABLE costs (
+    -- The record in runs.
+    record_id VARCHAR PRIMARY KEY,
+    -- Parameters of the network.
+    parameters BIGINT,
+    -- Size of the weight file, bytes.
+    weight_bytes BIGINT,
+    -- Network evaluations an image, guidance not doubled.
+    nfe INTEGER,
+    -- Sampling alone, averaged over all shards.
+    seconds_per_image DOUBLE,
+    -- Feature extraction alone.
+    extraction_seconds_per_image DOUBLE,
+    -- Peak memory, bytes.
+    peak_memory_bytes BIGINT,
+    -- Wall time of the call that wrote the record, seconds.
+    wall_seconds DOUBLE NOT NULL
+);
+
+-- One row a method card: a paper.
+CREATE TABLE methods (
+    -- Name of the card.
+    method VARCHAR PRIMARY KEY,
+    -- What people call it.
+    name VARCHAR NOT NULL,
+    -- Title of the paper.
+    title VARCHAR NOT NULL,
+    -- Where the paper is.
+    paper VARCHAR,
+    -- Where the authors' code is.
+    code VARCHAR,
+    -- Licence of the code.
+    licence VARCHAR,
+    -- Year of publication.
+    year INTEGER,
+    -- Family of samplers, or module:Class.
+    sampler VARCHAR NOT NULL,
+    -- File of the card.
+    path VARCHAR NOT NULL
+);
+
+-- One row a set of weights of a method.
+CREATE TABLE variants (
+    -- Unique over all cards; the part of a run's name before the @.
+    variant VARCHAR PRIMARY KEY,
+    -- The card in methods.
+    method VARCHAR NOT NULL,
+    -- What it is, in a sentence.
+    summary VARCHAR NOT NULL,
+    -- What it was trained on.
+    dataset VARCHAR NOT NULL,
+    -- Side of a generated image, pixels.
+    resolution INTEGER NOT NULL,
+    -- Classes, 0 for an unconditional model.
+    classes INTEGER NOT NULL,
+    -- Rule from float to uint8.
+    quantise VARCHAR NOT NULL,
+    -- Constructor arguments of the network.
+    network JSON NOT NULL,
+    -- Weight file; NULL for a method without one.
+    weights_file VARCHAR,
+    -- What it must hash to; NULL when it is pinned at first use.
+    weights_sha256 VARCHAR,
+    -- Where it is published; NULL when it comes with genbench.
+    weights_url VARCHAR,
+    -- Licence of the weights.
+    weights_licence VARCHAR,
+    -- Latent decoder; NULL for models of pixels.
+    decoder JSON,
+    -- Sampler settings by preset name.
+    presets JSON NOT NULL,
+    -- The preset that is meant when none is named.
+    default_preset VARCHAR NOT NULL
+);
+
+-- One row a suite file: a protocol as it stands now. What was measured under an older one is told apart by suite_digest.
+CREATE TABLE suites (
+    -- Name of the suite.
+    suite VARCHAR PRIMARY KEY,
+    -- What it is, in a line.
+    title VARCHAR NOT NULL,
+    -- The data that methods are asked to imitate.
+    dataset VARCHAR NOT NULL,
+    -- Side of the images, pixels.
+    resolution INTEGER NOT NULL,
+    -- Name of the reference statistics.
+    reference VARCHAR NOT NULL,
+    -- Images in a seed block.
+    images BIGINT NOT NULL,
+    -- Seed blocks; each is measured on its own.
+    blocks INTEGER NOT NULL,
+    -- Seed of image 0 of block 0.
+    first_seed BIGINT NOT NULL,
+    -- Label policy.
+    labels VARCHAR NOT NULL,
+    -- Metrics, as the suite names them.
+    metrics VARCHAR[] NOT NULL,
+    -- Globs over variant@preset that the suite runs.
+    runs VARCHAR[] NOT NULL,
+    -- File of the suite.
+    path VARCHAR NOT NULL
+);

@@ -1,0 +1,89 @@
+"""The files that a store is filled from, and whether they changed: names, sizes and times, no content.
+
+Nothing here reads a file, so that a command that finds the store up to date never loads the readers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from genbench.errors import StoreError
+
+Kind = Literal["record", "card", "suite"]
+
+
+class Key(NamedTuple):
+    """A file."""
+
+    kind: Kind
+    path: str
+    """Records: below the results folder, with forward slashes. Cards and suites: absolute."""
+
+
+class Stamp(NamedTuple):
+    """What tells a changed file from an unchanged one."""
+
+    size: int
+    """Bytes."""
+    mtime_ns: int
+    """Nanoseconds since 1970."""
+
+
+class Sources(NamedTuple):
+    """Where records, cards and suites lie."""
+
+    results: Path
+    registry: tuple[Path, ...]
+    """Folders of method cards; earlier ones win."""
+    suites: tuple[Path, ...]
+    """Folders of suites; earlier ones win."""
+
+    def scan(self) -> dict[Key, Stamp]:
+        """Every file and its stamp.
+
+        Raises `StoreError` when a folder below `results` cannot be listed: leaving its records out would be a lie.
+        """
+        found = {Key("record", path): stamp for path, stamp in _records(self.results)}
+        found |= {Key("card", path): stamp for path, stamp in _toml_files(self.registry)}
+        found |= {Key("suite", path): stamp for path, stamp in _toml_files(self.suites)}
+        return found
+
+
+def _stamp(stat: os.stat_result) -> Stamp:
+    return Stamp(stat.st_size, stat.st_mtime_ns)
+
+
+def _records(results: Path) -> Iterator[tuple[str, Stamp]]:
+    """The files of `genbench.records.record_files`, in any order."""
+    for suite in _entries(results):
+        if not suite.is_dir():
+            continue
+        for run in _entries(Path(suite.path)):
+            if not run.is_dir():
+                continue
+            for file in _entries(Path(run.path)):
+                if file.name.endswith(".json") and not file.name.startswith(".") and file.is_file():
+                    yield f"{suite.name}/{run.name}/{file.name}", _stamp(file.stat())
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        raise StoreError(
+            f"{folder}: cannot be listed ({error.strerror})", hint="check its mode, or name another --results"
+        ) from error
+
+
+def _toml_files(folders: Sequence[Path]) -> Iterator[tuple[str, Stamp]]:
+    """The file of each name, from the first folder that has it."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*.toml")):
+            found.setdefault(path.stem, path.absolute())
+    for path in found.values():
+        yield str(path), _stamp(path.stat())
