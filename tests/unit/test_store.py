@@ -535,9 +535,10 @@ ingest.BATCH = 10
 opened = 0
 def die(event, arguments):
     global opened
-    opened += event == "open" and str(arguments[0]).endswith(".json")
-    if opened == 15:
-        os.kill(os.getpid(), signal.SIGKILL)
+    if event == "open" and str(arguments[0]).endswith(".json"):
+        opened += 1
+        if opened == 15:
+            os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(die)
 Store.open(results)
 """
