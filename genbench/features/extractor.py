@@ -35,7 +35,7 @@ CPU_BLOCK = 16
 """Images that go through a network at once on a CPU: faster than more (activations stay nearer), and bounds memory."""
 
 
-class _Reading(NamedTuple):
+class Reading(NamedTuple):
     """One network, and which of its layers is which space."""
 
     extractor: Extractor
@@ -49,7 +49,7 @@ class Extractors:
     is all that batch size and device change: less than 1e-5 of the largest feature.
     """
 
-    def __init__(self, readings: Sequence[_Reading], device: torch.device | str) -> None:
+    def __init__(self, readings: Sequence[Reading], device: torch.device | str) -> None:
         self._readings, self._device = tuple(readings), torch.device(device)
 
     def __call__(self, images: Tensor) -> dict[str, Tensor]:
@@ -90,7 +90,7 @@ def load_extractors(
         members = tuple(space for space in spaces if space.extractor == name)
         file, path = _weights_for(members, cache=cache, extra_dirs=extra_dirs, offline=offline)
         extractor = LOADERS[name](file, path, {space.layer for space in members}, device)
-        readings.append(_Reading(extractor, members))
+        readings.append(Reading(extractor, members))
     return Extractors(readings, device)
 
 

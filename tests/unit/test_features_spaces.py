@@ -1,0 +1,61 @@
+"""What a feature space is called and what its digest covers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from genbench.errors import UsageError
+from genbench.features.spaces import INCEPTION_WITH_HEAD, SPACES, get
+from genbench.weights import WeightFile
+
+
+def test_every_space_stands_under_its_own_name():
+    assert all(space.name == name for name, space in SPACES.items())
+    assert len({space.digest for space in SPACES.values()}) == len(SPACES)
+
+
+def test_widths_are_those_of_the_literature():
+    # 2048 and 17 * 17 * 7 = 2023 from the ADM evaluator, 1008 from the 2015 graph, 14 * 14 * 112 from the Lite0 table.
+    assert {name: space.width for name, space in SPACES.items()} == {
+        "inception-tf": 2048,
+        "inception-tf/spatial": 2023,
+        "inception-tf/logits": 1008,
+        "effnet-lite0": 1280,
+        "effnet-lite0/logits": 1000,
+        "effnet-lite0/tokens": 196 * 112,
+    }
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"extractor": "other"},
+        {"layer": "other"},
+        {"version": 2},
+        {"preprocessing": "other"},
+        {"weights": WeightFile("default_1.pt", sha256="0" * 64)},
+    ],
+)
+def test_the_digest_covers_what_changes_a_value(change):
+    space = get("inception-tf")
+    assert dataclasses.replace(space, **change).digest != space.digest
+
+
+@pytest.mark.parametrize("change", [{"name": "other"}, {"summary": "other"}, {"source": "other"}, {"equivalents": ()}])
+def test_the_digest_leaves_out_what_changes_no_value(change):
+    space = get("inception-tf")
+    assert dataclasses.replace(space, **change).digest == space.digest
+
+
+def test_the_two_published_inception_files_are_one_space_but_for_the_head():
+    assert INCEPTION_WITH_HEAD in get("inception-tf").equivalents
+    assert get("inception-tf/logits").weights == INCEPTION_WITH_HEAD
+    assert get("inception-tf/logits").equivalents == ()
+
+
+def test_an_unknown_space_is_answered_with_the_nearest():
+    with pytest.raises(UsageError, match="no feature space named 'inception-ft'") as caught:
+        get("inception-ft")
+    assert "inception-tf" in caught.value.hint
