@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from genbench.digest import digest
 from genbench.errors import StoreError
+from genbench.files import write_atomically
 from genbench.provenance import Provenance
 from genbench.schema import Strict
 
@@ -158,15 +158,9 @@ def write_record(record: Record, results: Path) -> Path:
     """
     folder = results / record.folder
     path = folder / f"{record.id}.json"
-    temporary = folder / f".{record.id}.tmp"
     text = json.dumps(record.sealed().model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_atomically(path, text.encode())
     except OSError as error:
         raise StoreError(
             f"{folder}: the record cannot be written ({error.strerror})",

@@ -82,7 +82,7 @@ def locate(spec: WeightFile, *, cache: Path, extra_dirs: Sequence[Path] = (), of
     target = _in_cache(spec, cache)
     try:
         fetch(spec.url, target, sha256=spec.sha256)
-    except DownloadError as error:
+    except (DownloadError, OSError) as error:
         raise WeightsError(f"{spec.file}: {error}", hint=_ways_out(spec, cache)) from error
     _check(spec, target, cache)
     return target
@@ -153,7 +153,13 @@ def _read_pin(path: Path) -> _Pin:
 
 
 def _write_pin(path: Path, pin: _Pin) -> None:
-    write_atomically(path, (json.dumps(pin._asdict(), indent=2) + "\n").encode())
+    try:
+        write_atomically(path, (json.dumps(pin._asdict(), indent=2) + "\n").encode())
+    except OSError as error:
+        raise WeightsError(
+            f"{path}: the digest of a file without a published one cannot be pinned ({error.strerror})",
+            hint="give --cache, or GENBENCH_CACHE, a folder that can be written",
+        ) from error
 
 
 def _ways_out(spec: WeightFile, cache: Path) -> str:

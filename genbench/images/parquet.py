@@ -15,9 +15,11 @@ import duckdb
 from genbench.errors import ImageError
 from genbench.images.decode import check_encoded_size
 from genbench.images.encoded import ReadBytes
+from genbench.images.spans import unreadable
 
-# A scan of few rows costs about as much as one of many; 64 images of 256x256 PNG are some 8 MB.
-_SLICE = 64
+# A query costs about as much for a few rows as for hundreds, and holds what it returns: this many bytes, about.
+_SLICE_BYTES = 32 * 2**20
+_SLICE_ROWS = 2048  # DuckDB's vector
 _USUAL_NAMES = ("image", "img", "images", "png", "jpg")
 
 
@@ -36,18 +38,19 @@ class ParquetTable:
         if not rows:
             raise ImageError(f"{path}: has no rows", hint="write the file again, with one row an image")
         self.names = tuple(f"row {row}" if name is None else str(name) for row, name in rows)
+        self._slice = max(1, min(_SLICE_ROWS, _SLICE_BYTES * len(rows) // _file_size(path)))
 
     def readers(self, first: int, count: int) -> Iterator[ReadBytes]:
-        """One function an image; rows are read `_SLICE` at a time as the iterator advances."""
+        """One function an image; a slice of rows is read at a time, as the iterator advances."""
         end = first + count
-        for start in range(first, end, _SLICE):
+        for start in range(first, end, self._slice):
             rows = self._query(
                 f"SELECT {self._bytes}",
                 "WHERE file_row_number >= ? AND file_row_number < ? ORDER BY file_row_number",
                 start,
-                min(start + _SLICE, end),
+                min(start + self._slice, end),
             )
-            if len(rows) != min(_SLICE, end - start):
+            if len(rows) != min(self._slice, end - start):
                 raise _damaged(self.path, f"rows {start} to {end} are not all there")
             for index, (data,) in enumerate(rows, start):
                 if data is None:
@@ -63,7 +66,10 @@ class ParquetTable:
         return f"{self.path}: row {index}"
 
     def _query(self, select: str, rest: str = "", *parameters: int) -> list[tuple[Any, ...]]:
-        """Rows of ``select FROM <the file> rest``, by a connection of its own."""
+        """Rows of ``select FROM <the file> rest``.
+
+        Each query has a connection of its own, because one that lives on would keep the file's blocks in memory.
+        """
         table = "read_parquet(?, file_row_number = true, hive_partitioning = false)"
         # Nothing is to be fetched from anywhere, nor installed, on account of a file's content.
         config: dict[str, str | bool | int | float | list[str]] = {
@@ -76,7 +82,7 @@ class ParquetTable:
                 found = connection.execute(f"{select} FROM {table} {rest}", [_literal(self.path), *parameters])
                 return found.fetchall()
         except (duckdb.Error, UnicodeDecodeError, RuntimeError, ValueError) as error:
-            raise _damaged(self.path, str(error).splitlines()[0]) from error
+            raise _damaged(self.path, str(error).partition("\n")[0]) from error
 
 
 class _Column(NamedTuple):
@@ -121,6 +127,13 @@ def _struct_fields(kind: str) -> dict[str, str]:
         return {}
     fields = (field.rpartition(" ") for field in kind[len("STRUCT(") : -1].split(", "))
     return {name.strip('"'): of for name, _, of in fields}
+
+
+def _file_size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def _literal(path: Path) -> str:

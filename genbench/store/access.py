@@ -52,16 +52,16 @@ class _Wait:
         self._pause = 0.01
         self._said = False
 
-    def again(self, holder: str = "") -> None:
+    def again(self, holder: str = "another process") -> None:
         """Sleep, then return; raises `StoreError` once the time is up."""
         waited = time.monotonic() - self._started
         if waited >= self._timeout:
             raise StoreError(
-                f"{self._file}: still in use by another process after {waited:.1f} s{holder}",
+                f"{self._file}: still in use after {waited:.1f} s, by {holder}",
                 hint="end the program that has it open (a DuckDB shell, a notebook), then repeat the command",
             )
         if waited >= QUIET and not self._said:
-            console.note(f"waiting for {self._file}: in use by another process{holder}")
+            console.note(f"waiting for {self._file}: in use by {holder}")
             self._said = True
         # Processes that started together would otherwise keep colliding.
         time.sleep(min(self._pause * random.uniform(0.5, 1.0), self._timeout - waited))
@@ -81,21 +81,23 @@ def connect(file: Path, *, read_only: bool, timeout: float = TIMEOUT) -> duckdb.
         try:
             return duckdb.connect(str(file), read_only=read_only, config=dict(READ_ONLY) if read_only else {})
         except duckdb.Error as error:
-            message = one_line(error)
-            if not _is_locked(error):
+            holder = _holder(error)
+            if not holder:
                 if not os.access(file, os.R_OK if read_only else os.R_OK | os.W_OK):
                     raise StoreError(f"{file}: cannot be opened (permission denied)", hint="check its mode") from error
-                raise UnreadableStoreError(file, message) from error
-            holder = message.partition("Conflicting lock is held in ")[2].partition(". See")[0]
-        wait.again(f": {holder}" if holder else "")
+                raise UnreadableStoreError(file, one_line(error)) from error
+        wait.again(holder)
 
 
-def _is_locked(error: duckdb.Error) -> bool:
-    """Held by another process, or by this one in another mode."""
+def _holder(error: duckdb.Error) -> str | None:
+    """Who has the file open, if that is what the error is about."""
     message = str(error)
-    return "Could not set lock" in message or (
-        isinstance(error, duckdb.ConnectionException) and "different configuration" in message
-    )
+    if "Could not set lock" in message:
+        program = message.partition("Conflicting lock is held in ")[2].partition(". See")[0]
+        return f"another process: {program}" if program else "another process"
+    if isinstance(error, duckdb.ConnectionException) and "different configuration" in message:
+        return "another Store of this process"
+    return None
 
 
 def one_line(error: duckdb.Error) -> str:

@@ -1,0 +1,292 @@
+"""Runs of a suite: plan, sample, extract, measure, record. Finished work is found again, however the last call ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from genbench import console, provenance
+from genbench.digest import digest
+from genbench.engine.local import PIXELS, PREVIEW
+from genbench.engine.inputs import SampledImages
+from genbench.errors import GenbenchError, StoreError, UsageError
+from genbench.evaluation import Extraction, Features, Subject, answers, gather, pixels, plan_subject
+from genbench.images.datasets import training_labels
+from genbench.images.grid import grid, write_png
+from genbench.methods.families import Sampler
+from genbench.methods.loading import WeightsOnDisk, find_weights, load_sampler
+from genbench.methods.runs import Run
+from genbench.plan import Plan, labels
+from genbench.protocol import Protocol
+from genbench.records import (
+    Costs,
+    ImageFacts,
+    Record,
+    RunFacts,
+    SuiteFacts,
+    new_id,
+    read_record,
+    write_record,
+)
+from genbench.shards import ShardCache, split
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How runs are carried out; nothing here changes a number."""
+
+    results: Path
+    cache: Path
+    registry: Sequence[Path]
+    device: str = "cpu"
+    batch_size: int = 64
+    limit: int | None = None
+    """Measure only so many images a block; such a record carries its own n and enters no leaderboard."""
+    blocks: Sequence[int] | None = None
+    """Seed blocks to run; none for all."""
+    keep_images: Path | None = None
+    """Folder to write every image to as PNG."""
+
+
+@dataclass
+class Outcome:
+    """What became of one block of one run."""
+
+    name: str
+    block: int
+    record: Path | None = None
+    """Where the record lies; none when the run failed."""
+    fresh: bool = False
+    """Whether this call made it."""
+    error: GenbenchError | None = None
+
+
+@dataclass
+class Block:
+    """One seed block of one run under a protocol: the unit that a record is of."""
+
+    protocol: Protocol
+    run: Run
+    number: int
+    weights: WeightsOnDisk | None
+    settings: Settings
+    cache: ShardCache = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.cache = ShardCache(self.settings.cache)
+
+    @property
+    def title(self) -> str:
+        """``variant@preset``, with the block where a suite has several."""
+        blocks = self.protocol.suite.blocks
+        return self.run.name + (f" block {self.number + 1}/{blocks}" if blocks > 1 else "")
+
+    @cached_property
+    def n(self) -> int:
+        """Images to measure."""
+        return min(self.protocol.suite.images, self.settings.limit or self.protocol.suite.images)
+
+    @cached_property
+    def run_digest(self) -> str:
+        """Identity of everything that can change a pixel."""
+        return self.run.digest(self.weights.sha256 if self.weights else None)
+
+    @cached_property
+    def _labels(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        suite, variant = self.protocol.suite, self.run.variant
+        known = training_labels(suite.dataset)
+        return labels(suite.labels, range(self.n), classes=variant.classes, training_labels=known)
+
+    @cached_property
+    def subject(self) -> Subject:
+        """The block's images as something to measure. The digest covers the run and how seeds get their labels."""
+        suite = self.protocol.suite
+        identity = digest(
+            {
+                "run": self.run_digest,
+                "labels": suite.labels,
+                "classes": self.run.variant.classes,
+                "dataset": suite.dataset,
+                "position_of_seed_0": -suite.seeds(self.number).start,
+            }
+        )
+        return Subject(self.title, identity, split(suite.seeds(self.number).start, self.n), self._open)
+
+    def _open(self) -> SampledImages:
+        return SampledImages(
+            self.sampler,
+            first_seed=self.protocol.suite.seeds(self.number).start,
+            labels=self._labels,
+            quantise=self.run.variant.quantise,
+            resolution=self.run.variant.resolution,
+            device=self.settings.device,
+        )
+
+    @cached_property
+    def sampler(self) -> Sampler:
+        """Loaded when the first image is missing."""
+        return load_sampler(self.run, self.weights, self.settings.device)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What of this block is not in the cache."""
+        extra = [PREVIEW] + ([PIXELS] if self.settings.keep_images else [])
+        return plan_subject(self.subject, list(self.protocol.questions.spaces.values()), self.cache, extra)
+
+    def finished(self) -> Path | None:
+        """The record of an earlier call that measured the same thing."""
+        folder = self.settings.results / self.protocol.suite.id / self.run.name
+        for path in sorted(folder.glob("*.json"), reverse=True):
+            try:
+                record = read_record(path)
+            except StoreError:
+                continue
+            same = record.suite and record.run and record.suite.digest == self.protocol.digest
+            if same and (record.images.digest, record.block, record.images.n) == (
+                self.subject.digest,
+                self.number,
+                self.n,
+            ):
+                return path
+        return None
+
+
+def blocks(protocol: Protocol, runs: Sequence[Run], settings: Settings) -> list[Block]:
+    """Every block of every run, weights located.
+
+    Raises `UsageError` for a block the suite does not have, and `WeightsError` for weights that cannot be had.
+    """
+    numbers = range(protocol.suite.blocks) if settings.blocks is None else settings.blocks
+    for number in numbers:
+        if number not in range(protocol.suite.blocks):
+            raise UsageError(
+                f"suite {protocol.suite.id} has no block {number}",
+                hint=f"its blocks are 0 to {protocol.suite.blocks - 1}",
+            )
+    found = []
+    for run in runs:
+        weights = find_weights(run, cache=settings.cache, registry=settings.registry)
+        found += [Block(protocol, run, number, weights, settings) for number in numbers]
+    return found
+
+
+def describe_plan(work: Sequence[Block], done: Sequence[Block]) -> str:
+    """One line: what there is to do."""
+    suite = work[0].protocol.suite if work else done[0].protocol.suite
+    images = sum(block.plan.images for block in work)
+    missing = sum(block.plan.missing for block in work)
+    spaces = len((work or done)[0].protocol.questions.spaces)
+    line = f"{suite.id}: {len(work) + len(done)} runs, {len(done)} already measured; "
+    return line + f"{missing} of {images} images to sample, in {spaces} feature spaces"
+
+
+def execute(work: Sequence[Block]) -> Iterator[Outcome]:
+    """Carry blocks out one by one; a block that fails does not stop the next one.
+
+    Yields an outcome a block. Errors of genbench are in the outcome, anything else is raised.
+    """
+    extraction: Extraction | None = None
+    for block in work:
+        settings = block.settings
+        if extraction is None:
+            spaces = list(block.protocol.questions.spaces.values())
+            extraction = Extraction(spaces, device=settings.device, cache=settings.cache)
+        try:
+            yield Outcome(block.title, block.number, _measure(block, extraction), fresh=True)
+        except GenbenchError as error:
+            yield Outcome(block.title, block.number, error=error)
+
+
+def _measure(block: Block, extraction: Extraction) -> Path:
+    started = time.perf_counter()
+    settings, protocol = block.settings, block.protocol
+    console.note(f"{block.title}: {block.plan.missing} of {block.n} images to sample")
+    features = gather(block.subject, block.plan, extraction, block.cache, batch_size=settings.batch_size)
+    for warning in features.report.warnings():
+        console.warn(f"{block.title}: {warning}")
+    measurements = answers(
+        protocol.questions, features.by_space, protocol.references, device=settings.device, say=console.note
+    )
+    created, name = new_id()
+    suite = protocol.suite
+    record = Record(
+        id=name,
+        created=created,
+        kind="run",
+        limited=block.n < suite.images,
+        block=block.number,
+        suite=SuiteFacts(id=suite.id, digest=protocol.digest),
+        run=RunFacts(
+            name=block.run.name,
+            method=block.run.method,
+            variant=block.run.variant_name,
+            preset=block.run.preset,
+            digest=block.run_digest,
+            given=dict(block.run.given),
+            settings=dict(block.run.settings),
+            weights_sha256=block.weights.sha256 if block.weights else None,
+        ),
+        images=ImageFacts(
+            source="sampler",
+            digest=block.subject.digest,
+            n=block.n,
+            first_seed=suite.seeds(block.number).start,
+            labels=suite.labels,
+            warnings=tuple(features.report.warnings()),
+        ),
+        reference=protocol.references.facts,
+        spaces={space.name: space.digest for space in extraction.spaces},
+        measurements=measurements,
+        costs=_costs(block, features, time.perf_counter() - started),
+        provenance=provenance.collect(settings.device),
+    )
+    path = write_record(record, settings.results)
+    preview = path.with_suffix(".png")
+    write_png(grid(pixels(block.subject, PREVIEW, block.cache), columns=8, scale=_scale(suite.resolution)), preview)
+    console.note(f"  record  {path}\n  preview {preview}")
+    if settings.keep_images:
+        _write_images(block, settings.keep_images)
+    return path
+
+
+def _costs(block: Block, features: Features, wall: float) -> Costs:
+    n = sum(shard.size for shard in block.subject.shards[: len(features.facts)])
+    complete = len(features.facts) == len(block.subject.shards)
+    costs = [facts["costs"] for facts in features.facts]
+    nfe = [cost["nfe"] for cost in costs if cost["nfe"] is not None]
+    peaks = [facts["peak_memory_bytes"] for facts in features.facts if facts.get("peak_memory_bytes")]
+    return Costs(
+        parameters=costs[0]["parameters"] if costs else None,
+        weight_bytes=block.weights.path.stat().st_size if block.weights else None,
+        nfe=sum(nfe) / len(nfe) if nfe else None,
+        seconds_per_image=sum(f["making_seconds"] for f in features.facts) / n if complete else None,
+        extraction_seconds_per_image=sum(f["extracting_seconds"] for f in features.facts) / n if complete else None,
+        peak_memory_bytes=max(peaks, default=None),
+        wall_seconds=wall,
+    )
+
+
+def _scale(resolution: int) -> int:
+    """Small images are drawn larger in the preview, so that people can see them."""
+    return max(1, 96 // resolution)
+
+
+def _write_images(block: Block, folder: Path) -> None:
+    from PIL import Image
+
+    target = folder / block.run.name
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        images = pixels(block.subject, PIXELS, block.cache)
+        for seed, image in zip(range(block.subject.shards[0].first, 1 << 62), images, strict=False):
+            Image.fromarray(image.transpose(1, 2, 0)).save(target / f"{seed:010d}.png")
+    except OSError as error:
+        raise StoreError(
+            f"{target}: cannot be written ({error.strerror})", hint="name another --keep-images"
+        ) from error
+    console.note(f"  images  {target}")

@@ -1,0 +1,168 @@
+"""Scores: images that exist already against other images or stored statistics; no card, no suite needed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from genbench import console, provenance
+from genbench.digest import digest
+from genbench.engine.inputs import StoredImages
+from genbench.errors import FeatureError, UsageError
+from genbench.evaluation import (
+    Extraction,
+    Features,
+    Questions,
+    References,
+    Subject,
+    answers,
+    gather,
+    packaged_references,
+    plan_subject,
+    reference_names,
+)
+from genbench.features.spaces import Space
+from genbench.images.sources import ImageSource, open_source
+from genbench.metrics.reference import Reference
+from genbench.protocol import Protocol
+from genbench.records import Costs, ImageFacts, Record, ReferenceFacts, SuiteFacts, new_id
+from genbench.shards import ShardCache, split
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How scores are made; nothing here but `limit` changes a number."""
+
+    cache: Path
+    registry: Sequence[Path]
+    device: str = "cpu"
+    batch_size: int = 64
+    workers: int | None = None
+    limit: int | None = None
+    """Take only the first so many images of the scored path."""
+
+
+def score(path: Path, reference: str, questions: Questions, settings: Settings) -> Record:
+    """Measure the images at `path` against `reference`: images of any kind, a statistics file, or a packaged name.
+
+    Raises `ImageError` for images that cannot be read, `FeatureError` and `UsageError` for a reference that does not
+    serve the metrics.
+    """
+    extraction = Extraction(list(questions.spaces.values()), device=settings.device, cache=settings.cache)
+    source = open_source(path, workers=settings.workers)
+    references = _references(reference, questions.spaces, extraction, settings)
+    n = min(len(source), settings.limit or len(source))
+    return _record(source, n, questions, references, extraction, settings, None)
+
+
+def score_suite(path: Path, protocol: Protocol, settings: Settings) -> Record:
+    """Measure the images at `path` as a suite's images: its count, its resolution, its metrics and reference.
+
+    Raises `UsageError` when there are fewer images than the suite asks for (unless limited) or they are of another
+    size, and what `score` raises.
+    """
+    suite = protocol.suite
+    extraction = Extraction(list(protocol.questions.spaces.values()), device=settings.device, cache=settings.cache)
+    source = open_source(path, workers=settings.workers)
+    wanted = min(suite.images, settings.limit or suite.images)
+    if len(source) < wanted:
+        raise UsageError(
+            f"{path}: {len(source)} images, suite {suite.id} asks for {wanted}",
+            hint=f"make the rest, or add --limit {len(source)} for a smoke test that enters no leaderboard",
+        )
+    if len(source) > wanted:
+        console.note(f"{path}: the first {wanted} of {len(source)} images are measured, as suite {suite.id} asks")
+    return _record(source, wanted, protocol.questions, protocol.references, extraction, settings, protocol)
+
+
+def _record(
+    source: ImageSource,
+    n: int,
+    questions: Questions,
+    references: References,
+    extraction: Extraction,
+    settings: Settings,
+    protocol: Protocol | None,
+) -> Record:
+    started = time.perf_counter()
+    features = _features(source, n, extraction, settings)
+    if protocol:
+        _check_sizes(source, features, protocol.suite.resolution)
+    for warning in features.report.warnings():
+        console.warn(f"{source.name}: {warning}")
+    console.note(f"{source.name}: {n} images against {references.facts.name}")
+    measurements = answers(questions, features.by_space, references, device=settings.device, say=console.note)
+    created, name = new_id()
+    return Record(
+        id=name,
+        created=created,
+        kind="score",
+        limited=n < (protocol.suite.images if protocol else len(source)),
+        block=0,
+        suite=SuiteFacts(id=protocol.suite.id, digest=protocol.digest) if protocol else None,
+        run=None,
+        images=ImageFacts(source=source.name, digest=source.digest, n=n, warnings=tuple(features.report.warnings())),
+        reference=references.facts,
+        spaces={space.name: space.digest for space in extraction.spaces},
+        measurements=measurements,
+        costs=Costs(wall_seconds=time.perf_counter() - started),
+        provenance=provenance.collect(settings.device),
+    )
+
+
+def _features(source: ImageSource, n: int, extraction: Extraction, settings: Settings) -> Features:
+    subject = Subject(
+        title=source.name,
+        digest=digest({"files": source.digest}),
+        shards=split(0, n),
+        open=lambda: StoredImages(source),
+        labels=source.labels[:n] if source.labels else None,
+    )
+    cache = ShardCache(settings.cache)
+    plan = plan_subject(subject, extraction.spaces, cache)
+    return gather(subject, plan, extraction, cache, batch_size=settings.batch_size)
+
+
+def _check_sizes(source: ImageSource, features: Features, resolution: int) -> None:
+    wanted = f"{resolution}x{resolution}"
+    others = {size: count for size, count in features.report.sizes.items() if size != wanted}
+    if others:
+        found = ", ".join(f"{count} of {size}" for size, count in others.items())
+        raise UsageError(
+            f"{source.name}: the suite asks for images of {wanted}, found {found}",
+            hint="resize them as the protocol says, or score them without --suite",
+        )
+
+
+def _references(reference: str, spaces: Mapping[str, Space], extraction: Extraction, settings: Settings) -> References:
+    path = Path(reference)
+    if path.suffix == ".safetensors":
+        return _statistics_file(path, spaces)
+    if not path.exists() and reference in reference_names(settings.registry):
+        return packaged_references(reference, spaces, settings.registry)
+    source = open_source(path, workers=settings.workers)
+    features = _features(source, len(source), extraction, settings)
+    for warning in features.report.warnings():
+        console.warn(f"{source.name} (reference): {warning}")
+    by_space = {
+        name: Reference.from_features(features.by_space[name], space=name, space_digest=space.digest)
+        for name, space in spaces.items()
+    }
+    facts = ReferenceFacts(
+        name=source.name, sha256=dict.fromkeys(spaces, source.digest), n=dict.fromkeys(spaces, len(source))
+    )
+    return References(by_space, facts)
+
+
+def _statistics_file(path: Path, spaces: Mapping[str, Space]) -> References:
+    if len(spaces) > 1:
+        raise FeatureError(
+            f"{path}: one file holds one feature space, the metrics need {', '.join(spaces)}",
+            hint="ask for the metrics of one space, or give the reference as images",
+        )
+    ((name, space),) = spaces.items()
+    loaded = Reference.load(path, space=name, space_digest=space.digest)
+    facts = ReferenceFacts(name=str(path), sha256={name: loaded.digest}, n={name: loaded.n})
+    return References({name: loaded}, facts)

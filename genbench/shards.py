@@ -1,0 +1,185 @@
+"""The feature cache: shards of consecutive images, complete or absent, keyed by what the images and the space are.
+
+Layout: ``<cache>/features/<images digest>/<space>-<space digest, 12 digits>/<first>-<size>.npy``, where the images
+digest covers everything that can change a pixel, labels included, or the content of files. A shard is a NumPy file
+followed by a trailer (16 bytes of magic, SHA-256 of all before), which NumPy ignores: a torn or altered shard is
+noticed and made again. Beside the spaces stands ``facts/<first>-<size>.json``: what making the shard took, and what
+the images looked like.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from genbench import console
+from genbench.errors import StoreError
+from genbench.files import TEMPORARY, write_atomically
+
+MAGIC = b"genbench-shard-1"
+TRAILER = len(MAGIC) + hashlib.sha256().digest_size
+SHARD_IMAGES = 1000
+"""Images in a full shard."""
+
+
+class Shard(NamedTuple):
+    """Images ``first`` to ``first + size - 1``: seeds of a sampler, positions of a source of files."""
+
+    first: int
+    size: int
+
+    @property
+    def stem(self) -> str:
+        """File name without suffix; sorts by `first`."""
+        return f"{self.first:010d}-{self.size:04d}"
+
+
+def split(first: int, count: int) -> list[Shard]:
+    """Shards of 1,000 images that cover ``count`` images from ``first``; the last one may be shorter."""
+    return [Shard(first + start, min(SHARD_IMAGES, count - start)) for start in range(0, count, SHARD_IMAGES)]
+
+
+class Entry(NamedTuple):
+    """What the cache holds of one set of images."""
+
+    folder: Path
+    about: str
+    """The run or path that the images came from."""
+    spaces: tuple[str, ...]
+    shards: int
+    size: int
+    """Bytes."""
+    used: float
+    """Time of the latest change, seconds since the epoch."""
+
+
+class ShardCache:
+    """Feature shards below one folder."""
+
+    def __init__(self, cache: Path) -> None:
+        self.root = cache / "features"
+
+    def _path(self, images: str, space: str, shard: Shard) -> Path:
+        return self.root / images / space / f"{shard.stem}.npy"
+
+    def has(self, images: str, space: str, shard: Shard) -> bool:
+        """Whether a sound shard is there. A damaged one is removed, and said so.
+
+        Args:
+            images: digest of the images.
+            space: folder name of the space (see `space_folder`).
+            shard: which images.
+        """
+        path = self._path(images, space, shard)
+        try:
+            if _sound(path):
+                return True
+        except FileNotFoundError:
+            return False
+        console.warn(f"{path}: damaged shard, made again")
+        path.unlink(missing_ok=True)
+        return False
+
+    def read(self, images: str, space: str, shard: Shard) -> npt.NDArray[Any]:
+        """The shard's array, memory-mapped and read-only, (size, ...)."""
+        array: npt.NDArray[Any] = np.load(self._path(images, space, shard), mmap_mode="r", allow_pickle=False)
+        return array
+
+    def write(self, images: str, space: str, shard: Shard, array: npt.NDArray[Any]) -> None:
+        """Write a shard: complete after a crash at any moment, or absent.
+
+        Raises `StoreError` when the cache cannot be written.
+        """
+        buffer = io.BytesIO()
+        np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
+        data = buffer.getbuffer()
+        self._put(self._path(images, space, shard), data, MAGIC, hashlib.sha256(data).digest())
+
+    def write_facts(self, images: str, shard: Shard, facts: Mapping[str, Any]) -> None:
+        """Keep what making a shard took. Written before the shard itself, so that a complete shard has its facts."""
+        path = self.root / images / "facts" / f"{shard.stem}.json"
+        self._put(path, json.dumps(facts, sort_keys=True).encode())
+
+    def read_facts(self, images: str, shard: Shard) -> dict[str, Any] | None:
+        """What `write_facts` kept; none where nothing readable is there."""
+        path = self.root / images / "facts" / f"{shard.stem}.json"
+        try:
+            facts = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            return None
+        return facts if isinstance(facts, dict) else None
+
+    def describe(self, images: str, about: str) -> None:
+        """Say for people which run or path a digest stands for."""
+        path = self.root / images / "about.txt"
+        if not path.exists():
+            self._put(path, about.encode())
+
+    def _put(self, path: Path, *parts: bytes | memoryview) -> None:
+        try:
+            write_atomically(path, *parts)
+        except OSError as error:
+            raise StoreError(
+                f"{path.parent}: the cache cannot be written ({error.strerror})",
+                hint="free some space, or name another folder with --cache",
+            ) from error
+
+    def entries(self) -> Iterator[Entry]:
+        """What the cache holds, one entry for each set of images."""
+        for folder in sorted(self.root.glob("*")):
+            if not folder.is_dir():
+                continue
+            shards = list(folder.glob("*/*.npy"))
+            files = [path for path in folder.rglob("*") if path.is_file()]
+            about = folder / "about.txt"
+            yield Entry(
+                folder=folder,
+                about=about.read_text() if about.exists() else "?",
+                spaces=tuple(sorted({path.parent.name for path in shards})),
+                shards=len(shards),
+                size=sum(path.stat().st_size for path in files),
+                used=max((path.stat().st_mtime for path in files), default=0.0),
+            )
+
+    def damaged(self) -> Iterator[Path]:
+        """Every shard that is not what was written."""
+        for path in sorted(self.root.glob("*/*/*.npy")):
+            if not _sound(path):
+                yield path
+
+    def litter(self) -> Iterator[Path]:
+        """Temporary files of interrupted writes."""
+        yield from self.root.rglob(f".*{TEMPORARY}")
+
+    def remove(self, entry: Entry) -> None:
+        """Delete everything of one set of images."""
+        shutil.rmtree(entry.folder)
+
+
+def space_folder(name: str, digest: str) -> str:
+    """Folder of a feature space: readable, and told apart by its digest."""
+    return f"{name.replace('/', '_')}-{digest[:12]}"
+
+
+def _sound(path: Path) -> bool:
+    size = path.stat().st_size - TRAILER
+    if size <= 0:
+        return False
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        left = size
+        while left:
+            block = file.read(min(left, 1 << 20))
+            if not block:
+                return False
+            digest.update(block)
+            left -= len(block)
+        return file.read() == MAGIC + digest.digest()
