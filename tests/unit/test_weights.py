@@ -260,6 +260,19 @@ def test_a_file_without_published_digest_is_pinned_at_first_use_and_said_so(site
     assert "model.bin.pin.json" in caught.value.hint
 
 
+@pytest.mark.parametrize("sha256", [SHA256, None])
+def test_a_cache_that_cannot_be_written_is_an_error_that_names_it(site, tmp_path, sha256):
+    (tmp_path / "weights").write_text("a file where the folder should be")
+    with pytest.raises(WeightsError, match=r"model\.bin") as caught:
+        locate(spec(site, sha256=sha256), cache=tmp_path)
+    assert str(tmp_path) in caught.value.hint
+    given = tmp_path / "given"
+    (given / "a").mkdir(parents=True)
+    (given / "a" / "model.bin").write_bytes(BODY)
+    with pytest.raises(WeightsError, match="cannot be pinned"):
+        find(spec(site, sha256=None), cache=tmp_path, extra_dirs=[given])
+
+
 def test_one_file_name_from_two_addresses_is_refused(site, tmp_path):
     locate(spec(site, sha256=None), cache=tmp_path)
     with pytest.raises(WeightsError, match="pins a file of this name from"):
