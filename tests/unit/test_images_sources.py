@@ -17,6 +17,7 @@ from PIL import Image
 
 from genbench.errors import ImageError
 from genbench.images import decode as decode_module
+from genbench.images import parquet
 from genbench.images.encoded import EncodedSource, class_folders
 from genbench.images.sources import ImageSource, open_source
 from genbench.images.spans import FileSpan, InflatedSpan
@@ -220,7 +221,8 @@ def test_glob_characters_in_a_parquet_name_match_only_that_file(tmp_path):
     assert len(open_source(odd)) == 7
 
 
-def test_parquet_rows_are_read_across_slices(tmp_path):
+def test_parquet_rows_are_read_across_slices(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "_SLICE_ROWS", 64)
     pixels = np.arange(150, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
     source = open_source(write_parquet(tmp_path / "x.parquet", "BLOB", [png(p) for p in pixels]))
     assert all_pixels(source, 60, 80, 32)[:, 0, 0, 0].tolist() == list(range(60, 140))
