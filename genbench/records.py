@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from genbench.digest import digest
 from genbench.errors import StoreError
-from genbench.files import write_atomically
+from genbench.files import TEMPORARY, write_atomically
 from genbench.provenance import Provenance
 from genbench.schema import Strict
 
@@ -149,6 +149,23 @@ def new_id() -> tuple[datetime, str]:
     """Creation time and a name that no other record has: UTC time to the second, and eight random digits."""
     now = datetime.now(UTC).replace(microsecond=0)
     return now, f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def check_writable(results: Path) -> None:
+    """Make the results folder, and see that a record could be written there, before anything is spent.
+
+    Raises `StoreError` when it cannot.
+    """
+    probe = results / f".probe-{secrets.token_hex(4)}{TEMPORARY}"
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StoreError(
+            f"{results}: results cannot be written ({error.strerror})",
+            hint="name a folder that can be written with --results",
+        ) from error
 
 
 def write_record(record: Record, results: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Runs of a suite: plan, sample, extract, measure, record. Finished work is found again, however the last call ended."""
+"""Runs of a suite: plan, sample, extract, measure, record. The same command continues, however the last one ended."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from genbench import console, provenance
 from genbench.digest import digest
-from genbench.engine.local import PIXELS, PREVIEW
 from genbench.engine.inputs import SampledImages
+from genbench.engine.local import PIXELS, PREVIEW
 from genbench.errors import GenbenchError, StoreError, UsageError
 from genbench.evaluation import Extraction, Features, Subject, answers, gather, pixels, plan_subject
 from genbench.images.datasets import training_labels
@@ -175,14 +175,16 @@ def blocks(protocol: Protocol, runs: Sequence[Run], settings: Settings) -> list[
     return found
 
 
-def describe_plan(work: Sequence[Block], done: Sequence[Block]) -> str:
-    """One line: what there is to do."""
-    suite = work[0].protocol.suite if work else done[0].protocol.suite
+def describe_plan(work: Sequence[Block], measured: int) -> str:
+    """One line: what there is to do, beside the blocks that are measured already."""
     images = sum(block.plan.images for block in work)
     missing = sum(block.plan.missing for block in work)
-    spaces = len((work or done)[0].protocol.questions.spaces)
-    line = f"{suite.id}: {len(work) + len(done)} runs, {len(done)} already measured; "
-    return line + f"{missing} of {images} images to sample, in {spaces} feature spaces"
+    parts = [f"{len(work)} to measure"] + ([f"{measured} already measured"] if measured else [])
+    if work:
+        protocol = work[0].protocol
+        spaces = ", ".join(protocol.questions.spaces)
+        parts.append(f"{missing} of {images} images to sample, features in {spaces}")
+    return "plan: " + "; ".join(parts)
 
 
 def execute(work: Sequence[Block]) -> Iterator[Outcome]:

@@ -1,4 +1,4 @@
-"""Pydantic at the file boundary: strict models, and TOML errors that name the file, the key and the nearest valid one."""
+"""Pydantic at the file boundary: strict models; errors name the file, the key and the nearest valid one."""
 
 from __future__ import annotations
 

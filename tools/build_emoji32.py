@@ -103,9 +103,9 @@ def main(package: Path) -> None:
         pixels = np.stack([picture(read(f"img/google/64/{item.file}")) for item in items])
 
     rows = -(-len(items) // COLUMNS)
-    sheet = np.full((rows * COLUMNS, SIDE, SIDE, 3), 255, np.uint8)
-    sheet[: len(items)] = pixels
-    sheet = sheet.reshape(rows, COLUMNS, SIDE, SIDE, 3).transpose(0, 2, 1, 3, 4).reshape(rows * SIDE, COLUMNS * SIDE, 3)
+    tiles = np.full((rows * COLUMNS, SIDE, SIDE, 3), 255, np.uint8)
+    tiles[: len(items)] = pixels
+    sheet = tiles.reshape(rows, COLUMNS, SIDE, SIDE, 3).transpose(0, 2, 1, 3, 4).reshape(rows * SIDE, COLUMNS * SIDE, 3)
     webp = io.BytesIO()
     Image.fromarray(sheet).save(webp, "WEBP", lossless=True, quality=100, method=6)
 

@@ -28,7 +28,7 @@ def build(chosen: tuple[str, ...] = SPACES) -> dict[str, Reference]:
     images = torch.from_numpy(emoji32.load("train").images).permute(0, 3, 1, 2)
     wanted = [spaces.get(name) for name in chosen]
     extract = load_extractors(wanted, cache=cache_folder(None))
-    parts = [extract(batch) for batch in images.split(BATCH)]
+    parts = [extract(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
     source = {"dataset": "emoji32", "split": "train", "archive_sha256": emoji32.SHA256}
     return {
         space.name: Reference.from_features(

@@ -18,7 +18,7 @@ def linear_velocity(network: nn.Module, images: Tensor, labels: Tensor, generato
     noise = torch.randn(images.shape, generator=generator)
     t = torch.rand(len(images), generator=generator)
     s = t[:, None, None, None]
-    predicted = network(s * images + (1 - s) * noise, t, labels)
+    predicted: Tensor = network(s * images + (1 - s) * noise, t, labels)
     return (predicted.float() - (images - noise)).square().mean()
 
 

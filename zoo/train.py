@@ -2,7 +2,8 @@
 
 Reads ``zoo/NAME.toml``, takes the network from its card, trains on the embedded data set and leaves
 ``zoo/runs/NAME/``: a checkpoint that the same command resumes from (bit-identically on one machine: every batch and
-draw depends on the seed and the step alone), a log (JSON lines), and EMA weights at the configured shares of the budget.
+draw depends on the seed and the step alone), a log (JSON lines), and EMA weights at the configured shares of the
+budget.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genbench import console
+from genbench.cli.options import RegistryOption, ResultsOption, SuitesOption
 from genbench.cli.output import print_cells, print_rows
 from genbench.paths import data_folders, results_folder
 from genbench.report.tables import Format
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
     from genbench.store import Store
 
 FormatOption = Annotated[Format, typer.Option("--format", help="How rows are printed.")]
-ResultsOption = Annotated[Path | None, typer.Option("--results", help="Folder of records.", show_default="results")]
-RegistryOption = Annotated[Path | None, typer.Option("--registry", help="Folder of method cards, searched first.")]
-SuitesOption = Annotated[Path | None, typer.Option("--suites", help="Folder of suites, searched first.")]
-
 store_app = typer.Typer(help="Look after the DuckDB store.", no_args_is_help=True)
 
 

@@ -367,6 +367,15 @@ def test_an_edited_or_unreadable_record_is_left_out_and_named_every_time(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("steps", ["NaN", '"\\ud800"'])
+def test_settings_that_no_digest_can_cover(tmp_path: Path, capsys: pytest.CaptureFixture[str], steps: str) -> None:
+    path = write_record(make_record(1, run="toy@odd"), tmp_path)
+    path.write_text(path.read_text().replace('"steps": 5', f'"steps": {steps}', 1))
+    write_record(make_record(2), tmp_path)
+    assert board(tmp_path) == [("toy@ode", 12.0)]
+    assert "left out: not a genbench record" in capsys.readouterr().err
+
+
 def test_many_left_out_files_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "quick" / "toy@ode"
     folder.mkdir(parents=True)
@@ -504,13 +513,20 @@ def test_a_locked_store_is_waited_for_and_then_named(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
         started = time.monotonic()
         with pytest.raises(
-            StoreError, match=r"genbench\.duckdb: still in use by another process after 0\.[3-9] s"
+            StoreError, match=r"genbench\.duckdb: still in use after 0\.[3-9] s, by another process: "
         ) as e:
             Store.open(tmp_path, timeout=0.3)
         assert time.monotonic() - started < 5
         assert str(process.pid) in str(e.value)
         process.communicate("")
     assert count(tmp_path) == 1
+
+
+def test_a_store_that_this_process_left_open_is_named(tmp_path: Path) -> None:
+    with Store.open(tmp_path):
+        write_record(make_record(1), tmp_path)
+        with pytest.raises(StoreError, match="by another Store of this process"):
+            Store.open(tmp_path, timeout=0.05)
 
 
 def test_a_lock_that_ends_is_only_a_delay(tmp_path: Path) -> None:

@@ -1,0 +1,96 @@
+"""The `genbench` program: its commands, its exit codes, and how errors are told."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from genbench import __version__, console
+from genbench.cli import cache_commands, list_commands, run_commands, store_commands
+from genbench.errors import GenbenchError
+
+OK, NO, MISUSE, CRASH, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes: done; the answer is no; misuse; genbench crashed; interrupted, finished shards kept."""
+
+app = typer.Typer(
+    name="genbench",
+    help="Make, keep and defend numbers about image generators.",
+    epilog="Exit codes: 0 done, 1 the answer is no, 2 misuse, 3 genbench crashed, 130 interrupted (work is kept).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"genbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _genbench(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command()(run_commands.run)
+app.command()(run_commands.score)
+app.command("list")(list_commands.list_)
+app.command()(list_commands.show)
+app.command()(store_commands.sql)
+app.command()(store_commands.leaderboard)
+app.add_typer(store_commands.store_app, name="store")
+app.add_typer(cache_commands.cache_app, name="cache")
+
+_CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
+"""ClickException, whose module moved between versions of typer."""
+
+
+def main() -> None:
+    """Run the program and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Carry out one command line and return its exit code."""
+    try:
+        returned = app(arguments, standalone_mode=False)
+    except GenbenchError as error:
+        console.error(str(error), error.hint)
+        return error.exit_code
+    except _CommandLineError as error:
+        return _misuse(error)
+    except (KeyboardInterrupt, typer.Abort):
+        console.error("interrupted", "finished shards are kept; the same command continues from there")
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read standard output left, as `head` does: no word is owed to anyone
+        return OK
+    except Exception as error:  # noqa: BLE001  # the outermost frame: everything foreseen is a GenbenchError
+        traceback.print_exc()
+        console.error(
+            f"genbench crashed: {type(error).__name__}: {error}",
+            "this is a bug in genbench: please report it with the lines above; finished work is kept",
+        )
+        return CRASH
+    return returned if isinstance(returned, int) else OK
+
+
+def _misuse(error: Exception) -> int:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(str(error))
+        return MISUSE
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "genbench"
+    console.error(message.rstrip("."), f"`{command} --help` shows what it takes")
+    return MISUSE

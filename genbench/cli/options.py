@@ -1,0 +1,43 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ResultsOption = Annotated[Path | None, typer.Option("--results", help="Folder of records.", show_default="results")]
+CacheOption = Annotated[
+    Path | None, typer.Option("--cache", help="Folder of features and weights.", show_default="~/.cache/genbench")
+]
+RegistryOption = Annotated[Path | None, typer.Option("--registry", help="Folder of method cards, searched first.")]
+SuitesOption = Annotated[Path | None, typer.Option("--suites", help="Folder of suites, searched first.")]
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", help="cpu, cuda, cuda:1 …", show_default="cuda if there is one, else cpu")
+]
+BatchOption = Annotated[int, typer.Option("--batch-size", min=1, help="Images a batch; changes no number.")]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", min=2, help="Only so many images: a smoke test, kept out of leaderboards.")
+]
+
+
+def device(option: str | None) -> str:
+    """The device to compute on. Imports torch.
+
+    Raises `UsageError` for one that torch does not know or this machine does not have.
+    """
+    import torch
+
+    from genbench.errors import UsageError
+
+    if option is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=option)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            f"--device {option}: {reason}", hint="`genbench show environment` lists the devices"
+        ) from error
+    return option
