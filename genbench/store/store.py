@@ -166,9 +166,9 @@ class Store:
         for kind, path, problem in problems[:SPOKEN_PROBLEMS]:
             place = self.file.parent / path if kind == "record" else path
             console.warn(f"{place}: left out: {problem}")
-        if more := len(problems) - SPOKEN_PROBLEMS if len(problems) > SPOKEN_PROBLEMS else 0:
+        if len(problems) > SPOKEN_PROBLEMS:
             console.warn(
-                f"{more} more files are left out: "
+                f"{len(problems) - SPOKEN_PROBLEMS} more files are left out: "
                 '`genbench sql "select path, problem from files where problem is not null"`'
             )
 
@@ -246,9 +246,8 @@ def _catch_up(file: Path, sources: Sources, timeout: float) -> _Unusable | None:
 
 def _build(file: Path, sources: Sources, *, keep_old: bool = False) -> Path | None:
     """Make the store under another name and rename it; returns where the old file was kept, if it was."""
-    for leftover in file.parent.glob(
-        f".{file.stem}-*.duckdb*"
-    ):  # of a killed build: this process has the right to write
+    # Whoever left these was killed: only one process at a time has the right to write.
+    for leftover in file.parent.glob(f".{file.stem}-*{file.suffix}*"):
         leftover.unlink(missing_ok=True)
     fresh = file.with_name(f".{file.stem}-{secrets.token_hex(4)}{file.suffix}")
     try:
@@ -272,8 +271,5 @@ def _build(file: Path, sources: Sources, *, keep_old: bool = False) -> Path | No
 
 
 def _set_aside(file: Path) -> Path:
-    for number in itertools.count(1):
-        kept = file.with_name(f"{file.stem}-old-{number}{file.suffix}")
-        if not kept.exists():
-            return file.rename(kept)
-    raise AssertionError("there is always a next number")
+    names = (f"{file.stem}-old-{number}{file.suffix}" for number in itertools.count(1))
+    return file.rename(next(kept for kept in map(file.with_name, names) if not kept.exists()))
