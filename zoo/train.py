@@ -9,21 +9,27 @@ budget.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import math
 import os
 import time
 import tomllib
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
+from genbench.cards import load_card
+from genbench.files import write_atomically
 from genbench.images import emoji32
 from genbench.methods.sit.network import SiT
+from zoo.measure import measure
 from zoo.objectives import OBJECTIVES
 
 HERE = Path(__file__).parent
@@ -61,17 +67,23 @@ def learning_rate(step: int, steps: int, warmup: int, peak: float) -> float:
 
 
 def save(tensors: dict[str, Tensor], path: Path) -> None:
-    """Write safetensors under a temporary name, then rename."""
-    temporary = path.with_suffix(".tmp")
-    save_file({k: v.contiguous() for k, v in tensors.items()}, temporary)
-    temporary.replace(path)
+    """Write safetensors, complete or not at all."""
+    write_atomically(path, to_bytes({k: v.contiguous() for k, v in tensors.items()}))
 
 
 class Trainer:
     """One training run in a folder; `run` continues from the folder's checkpoint if there is one."""
 
-    def __init__(self, config: dict[str, Any], network: nn.Module, data: Data, folder: Path) -> None:
-        self.config, self.data, self.folder = config, data, folder
+    def __init__(
+        self,
+        config: dict[str, Any],
+        network: nn.Module,
+        data: Data,
+        folder: Path,
+        on_snapshot: Callable[[dict[str, Tensor]], Mapping[str, float]] | None = None,
+    ) -> None:
+        """`on_snapshot` turns EMA weights into numbers for the log."""
+        self.config, self.data, self.folder, self.on_snapshot = config, data, folder, on_snapshot
         self.network = network
         self.ema = {k: v.detach().clone() for k, v in network.state_dict().items()}
         optimiser = config["optimiser"]
@@ -89,11 +101,17 @@ class Trainer:
         """The file that a later call resumes from."""
         return self.folder / "checkpoint.pt"
 
+    @property
+    def _identity(self) -> str:
+        """The configuration as far as it moves a weight: how snapshots are measured does not."""
+        kept = {key: value for key, value in self.config.items() if not key.startswith("snapshot_")}
+        return json.dumps(kept, sort_keys=True)
+
     def _resume(self) -> None:
         if not self.checkpoint.exists():
             return
         state = torch.load(self.checkpoint, weights_only=True)
-        if state["config"] != json.dumps(self.config, sort_keys=True):
+        if state["config"] != self._identity:
             raise SystemExit(f"error: {self.checkpoint} was made with another configuration\nhint: move it away")
         self.network.load_state_dict(state["network"])
         self.ema = state["ema"]
@@ -101,18 +119,18 @@ class Trainer:
         self.step = state["step"]
 
     def _keep(self) -> None:
-        temporary = self.checkpoint.with_suffix(".tmp")
+        buffer = io.BytesIO()
         torch.save(
             {
-                "config": json.dumps(self.config, sort_keys=True),
+                "config": self._identity,
                 "network": self.network.state_dict(),
                 "ema": self.ema,
                 "optimiser": self.optimiser.state_dict(),
                 "step": self.step,
             },
-            temporary,
+            buffer,
         )
-        temporary.replace(self.checkpoint)
+        write_atomically(self.checkpoint, buffer.getbuffer())
 
     def _log(self, **entry: float) -> None:
         with (self.folder / "log.jsonl").open("a") as file:
@@ -147,7 +165,8 @@ class Trainer:
     def run(self) -> None:
         """Train to the end of the budget."""
         budget = self.config["budget"]
-        marks = {round(share * budget["steps"]): share for share in budget["snapshots"]}
+        marks = {round(share * budget["steps"]) for share in budget["snapshots"]}
+        self._measure_snapshots(marks)
         losses, started = [], time.monotonic()
         while self.step < budget["steps"]:
             losses.append(self._update())
@@ -160,9 +179,34 @@ class Trainer:
                 )
                 losses, started = [], time.monotonic()
             if self.step in marks:
-                save(self.ema, self.folder / f"ema-{self.step:06d}.safetensors")
+                save(self.ema, self._snapshot(self.step))
             if self.step % budget["checkpoint_every"] == 0 or self.step == budget["steps"]:
                 self._keep()
+            if self.step in marks:
+                self._measure_snapshots(marks)
+                started = time.monotonic()
+
+    def _snapshot(self, step: int) -> Path:
+        return self.folder / f"ema-{step:06d}.safetensors"
+
+    def _measure_snapshots(self, marks: Collection[int]) -> None:
+        """Log the numbers of every snapshot that has none yet; one that an interruption left out is made up for."""
+        if self.on_snapshot is None:
+            return
+        path = self.folder / "snapshots.jsonl"
+        measured = {json.loads(line)["step"] for line in path.read_text().splitlines()} if path.exists() else set()
+        for step in sorted(marks):
+            if step <= self.step and step not in measured and self._snapshot(step).exists():
+                entry = {"step": step, **self.on_snapshot(load_file(self._snapshot(step)))}
+                with path.open("a") as file:
+                    file.write(json.dumps(entry) + "\n")
+                print(" ".join(f"{k} {v:.5g}" for k, v in entry.items()), flush=True)
+
+
+def read_variant(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The card's entry of the variant that a configuration trains: its network is the one that is trained."""
+    card = load_card(HERE.parent / "registry" / f"{config['card']}.toml")
+    return card.variants[config["variant"]].model_dump()
 
 
 def main() -> None:
@@ -173,11 +217,16 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     config = tomllib.loads((HERE / f"{arguments.name}.toml").read_text())
-    card = tomllib.loads((HERE.parent / "registry" / f"{config['card']}.toml").read_text())
+    variant = read_variant(config)
     torch.manual_seed(config["budget"]["seed"])
-    network = SiT(**card["variants"][config["variant"]]["network"])
+    network = SiT(**variant["network"])
     network.initialise()
-    Trainer(config, network, training_data(), HERE / "runs" / arguments.name).run()
+
+    def fd(state: dict[str, Tensor]) -> dict[str, float]:
+        measured = measure(variant, variant["presets"][config["snapshot_preset"]], state, config["snapshot_images"])
+        return {metric: value.value for metric, value in measured.items()}
+
+    Trainer(config, network, training_data(), HERE / "runs" / arguments.name, on_snapshot=fd).run()
 
 
 if __name__ == "__main__":
