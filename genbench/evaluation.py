@@ -135,7 +135,10 @@ def plan_subject(subject: Subject, spaces: Sequence[Space], cache: ShardCache, e
     return make_plan(
         subject.shards,
         [*(space.name for space in spaces), *extra],
-        lambda space, shard: cache.has(subject.digest, folders[space], shard),
+        # one preview a subject is enough, and its first shard has it
+        lambda space, shard: (
+            (space == PREVIEW and shard != subject.shards[0]) or cache.has(subject.digest, folders[space], shard)
+        ),
     )
 
 

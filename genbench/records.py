@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from genbench.digest import digest
 from genbench.errors import StoreError
@@ -200,11 +200,12 @@ def read_record(path: Path) -> Record:
                 hint="upgrade genbench",
             )
         record = Record.model_validate(data)
+        intact = record.intact()
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror})", hint="check its mode") from error
-    except (ValueError, ValidationError) as error:
+    except ValueError as error:
         raise StoreError(f"{path}: not a genbench record", hint="restore it from git, or delete it") from error
-    if not record.intact():
+    if not intact:
         raise StoreError(f"{path}: was changed after it was written", hint="restore it from git, or delete it")
     return record
 

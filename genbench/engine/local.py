@@ -71,6 +71,7 @@ def _fill_shard(job: Job, work: Work, cache: ShardCache, advance: Callable[[int]
     if job.device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats(job.device)
     making = extracting = 0.0
+    seen = 0
     batches = collector.watch(job.images.batches(shard.first, shard.size, job.batch_size))
     while True:
         started = time.perf_counter()
@@ -79,8 +80,9 @@ def _fill_shard(job: Job, work: Work, cache: ShardCache, advance: Callable[[int]
         if batch is None:
             break
         started = time.perf_counter()
-        for space, values in _features(job, work, batch.pixels).items():
+        for space, values in _features(job, work, batch.pixels, seen).items():
             parts[space].append(values)
+        seen += len(batch.pixels)
         extracting += time.perf_counter() - started
         advance(len(batch.pixels))
     arrays = {space: _joined(space, values, shard.first) for space, values in parts.items()}
@@ -102,22 +104,23 @@ def _fill_shard(job: Job, work: Work, cache: ShardCache, advance: Callable[[int]
         cache.write(job.digest, job.folders[space], shard, array)
 
 
-def _features(job: Job, work: Work, pixels: Tensor) -> dict[str, npt.NDArray[Any]]:
+def _features(job: Job, work: Work, pixels: Tensor, seen: int) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of one batch, `seen` images of the shard having come before it."""
     values: dict[str, npt.NDArray[Any]] = {}
-    for space in (PREVIEW, PIXELS):
-        if space in work.spaces:
-            values[space] = pixels.cpu().numpy()
-    if any(space not in values for space in work.spaces):
+    if PREVIEW in work.spaces and seen < PREVIEW_IMAGES:
+        values[PREVIEW] = pixels[: PREVIEW_IMAGES - seen].cpu().numpy()
+    if PIXELS in work.spaces:
+        values[PIXELS] = pixels.cpu().numpy()
+    spaces = [space for space in work.spaces if space not in (PREVIEW, PIXELS)]
+    if spaces:
         features = job.extract(pixels.to(job.device))
-        values |= {s: features[s].float().cpu().numpy() for s in work.spaces if s not in values}
+        values |= {space: features[space].float().cpu().numpy() for space in spaces}
     return values
 
 
 def _joined(space: str, parts: list[npt.NDArray[Any]], first: int) -> npt.NDArray[Any]:
-    if space == PREVIEW:
-        return np.concatenate(parts)[:PREVIEW_IMAGES]
     array = np.concatenate(parts)
-    if space != PIXELS and not np.isfinite(array).all():
+    if space not in (PREVIEW, PIXELS) and not np.isfinite(array).all():
         bad = first + int(np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))[0])
         raise FeatureError(
             f"{space}: features of image {bad} are NaN or infinite",
