@@ -1,18 +1,20 @@
-"""One set of features against one reference: what statistics read, and what they share."""
+"""One set of features, and what it is compared with: what statistics read, and what they share."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from genbench.errors import FeatureError
+from genbench.metrics.balls import Balls
 from genbench.metrics.inputs import Features, check_features, check_width
-from genbench.metrics.neighbours import Neighbourhoods, neighbourhoods
+from genbench.metrics.neighbours import Neighbourhoods, sweep
 from genbench.metrics.reference import Reference
+
+Classes = npt.NDArray[np.int64]
 
 
 class Measurement(NamedTuple):
@@ -24,35 +26,113 @@ class Measurement(NamedTuple):
     n: int
     """Generated images."""
     n_reference: int
-    """Reference images that took part: those of the moments, or those whose features were compared."""
+    """Reference images that took part: those of the moments, or those whose features were compared; 0 without one."""
+    spread: float | None = None
+    """Standard deviation over splits or subsets, which the field prints after the ±. It is not a standard error."""
+
+
+class Labels(NamedTuple):
+    """The class of each image, for statistics that are taken class by class."""
+
+    generated: Classes
+    """(N,)."""
+    reference: Classes | None = None
+    """(m,), of the images whose features the reference holds."""
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Generated features (N, d) and a reference of the same space; shared work is done once, when first asked for.
+    """Generated features (N, d) and what they are compared with; shared work is done once, when first asked for.
 
-    Raises `FeatureError` for features that are empty, not finite, or not as wide as the reference.
+    Raises `FeatureError` for features that are empty, not finite, or not as wide as the reference, and for labels that
+    are not one an image.
     """
 
     features: Features
-    reference: Reference
+    against: Reference | None = None
+    """The reference; None for statistics that need none."""
     device: str = "cpu"
+    held_out: Reference | None = None
+    """Real images that the reference does not hold, such as a validation split."""
+    labels: Labels | None = None
+    asked: frozenset[Balls] = frozenset()
+    """Balls that will be asked for: one sweep serves them all."""
+    _found: dict[Balls, Neighbourhoods] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        check_features(self.features, f"{self.reference.space} features")
-        check_width(self.features.shape[1], self.reference.width, self.reference.space)
+        named = [side for side in (self.against, self.held_out) if side is not None]
+        check_features(self.features, f"{named[0].space} features" if named else "features")
+        for side in named:
+            check_width(self.features.shape[1], side.width, side.space)
+        if self.labels is not None:
+            _check_labels(self.labels.generated, len(self.features), "generated")
+            if self.labels.reference is not None and self.against is not None:
+                _check_labels(self.labels.reference, self.against.n_features, "reference")
+
+    @property
+    def reference(self) -> Reference:
+        """What the features are compared with. Raises `FeatureError` if there is none."""
+        if self.against is None:
+            raise FeatureError("this metric compares with a reference, and there is none", hint="give a reference")
+        return self.against
 
     @property
     def reference_features(self) -> npt.NDArray[np.float32]:
         """(m, d). Raises `FeatureError` if the reference carries moments only."""
-        if self.reference.features is None:
-            raise FeatureError(
-                f"the {self.reference.space} reference carries moments but no features, which this metric compares",
-                hint="give the reference as images, or build it with features; fd needs moments only",
-            )
-        return self.reference.features
+        return _features_of(self.reference, "reference")
 
-    @cached_property
-    def neighbourhoods(self) -> Neighbourhoods:
-        """Third-neighbour balls of both sides, from one sweep."""
-        return neighbourhoods(self.features, self.reference_features, device=self.device)
+    @property
+    def held_out_reference(self) -> Reference:
+        """Held-out real images. Raises `FeatureError` if none are given."""
+        if self.held_out is None:
+            raise FeatureError(
+                "this metric reads held-out real images, and there are none",
+                hint="give a second reference of real images, such as a validation split",
+            )
+        return self.held_out
+
+    @property
+    def held_out_features(self) -> npt.NDArray[np.float32]:
+        """(h, d) of held-out real images. Raises `FeatureError` if there are none or their moments only."""
+        return _features_of(self.held_out_reference, "held-out reference")
+
+    @property
+    def classes(self) -> Classes:
+        """(N,): the class of each generated image. Raises `FeatureError` if they are not known."""
+        if self.labels is None:
+            raise FeatureError("this metric is taken class by class, and classes are not known", hint="give labels")
+        return self.labels.generated
+
+    @property
+    def reference_classes(self) -> Classes:
+        """(m,): the class of each image that the reference holds. Raises `FeatureError` if they are not known."""
+        if self.labels is None or self.labels.reference is None:
+            raise FeatureError(
+                "this metric is taken class by class, and the reference's classes are not known",
+                hint="give the reference's labels",
+            )
+        return self.labels.reference
+
+    def neighbourhoods(self, balls: Balls) -> Neighbourhoods:
+        """Neighbourhoods of both sides in that form; the first call sweeps once for every form that is `asked`."""
+        if balls not in self._found:
+            forms = self.asked | {balls}
+            self._found.update(sweep(self.features, self.reference_features, sorted(forms), device=self.device))
+        return self._found[balls]
+
+
+def _features_of(reference: Reference, what: str) -> npt.NDArray[np.float32]:
+    if reference.features is None:
+        raise FeatureError(
+            f"the {reference.space} {what} carries moments but no features, which this metric compares",
+            hint="give the reference as images, or build it with features; fd needs moments only",
+        )
+    return reference.features
+
+
+def _check_labels(labels: Classes, n: int, what: str) -> None:
+    if labels.shape != (n,) or not np.issubdtype(labels.dtype, np.integer):
+        raise FeatureError(
+            f"{what} labels: expected {n} integers, got {labels.dtype} of shape {labels.shape}",
+            hint="give one class number an image, in the order of the images",
+        )

@@ -1,14 +1,15 @@
 """k-th-neighbour balls of two sets of features, exact, from blocked sweeps over all pairs.
 
 Squared distances come from matrix products (|x|² + |y|² - 2x·y), which lose what near-duplicates differ in. So products
-only sort pairs into sure and unsure, by a bound on their rounding; what is unsure in float32 is asked again in float64,
-and what is unsure there is taken from the differences themselves. Every decision is that of comparing Σ(x - y)² in
-float64, at the price of float32 products. Memory is O(N · block): a distance matrix never exists.
+only sort pairs into sure and unsure, by a bound on their rounding, and what is unsure is taken from the differences
+themselves. Every decision is that of comparing Σ(x - y)² in float64, at the price of float32 products. Memory is
+O((N + M) · d) for centred copies, and one block: a distance matrix never exists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -17,13 +18,14 @@ import torch
 from torch import Tensor
 
 from genbench.errors import FeatureError
+from genbench.metrics.balls import Balls
 from genbench.metrics.inputs import Features, check_features, check_width
 from genbench.metrics.moments import Float64
 
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 
-_BLOCK_BYTES = 32 * 2**20
+_BLOCK_BYTES = 16 * 2**20
 _DIRECT_ROWS = 512
 _SPARE = 8
 """Candidates beyond the k nearest: so many may be misplaced by rounding before a row is asked again."""
@@ -47,35 +49,50 @@ class Neighbourhoods(NamedTuple):
     """(M,): in the ball of some generated point; its mean is recall."""
     recall_without: Float64 | None
     """(N,): recall if generated image i were left out; None for N < k + 2."""
+    balls_around: Indices
+    """(N,): how many reference balls it is in; its mean over k is density."""
+    covered: Bools
+    """(M,): the ball of that reference point holds some generated image; its mean is coverage."""
+    coverage_without: Float64
+    """(N,): coverage if generated image i were left out."""
 
 
 def neighbourhoods(
     generated: Features, reference: Features, *, k: int = 3, strict: bool = False, device: str = "cpu"
 ) -> Neighbourhoods:
-    """Compare features (N, d) with (M, d) by k-th-neighbour balls; a point on the surface is inside unless `strict`.
+    """`sweep` for one form of balls: k-th neighbour; a point on the surface is inside unless `strict`."""
+    return sweep(generated, reference, [Balls(k, strict)], device=device)[Balls(k, strict)]
 
-    A point is never its own neighbour, which is decided by its index; its duplicate is one, at distance 0. With k = 3
-    this is Kynkäänniemi et al. 2019; with k = 5 and `strict`, Naeem et al. 2020.
+
+def sweep(
+    generated: Features, reference: Features, forms: Sequence[Balls], *, device: str = "cpu"
+) -> dict[Balls, Neighbourhoods]:
+    """Compare features (N, d) with (M, d) by every form of balls, from one pass over all pairs.
+
+    A point is never its own neighbour, which is decided by its index; its duplicate is one, at distance 0. `IMPROVED`
+    is the form of Kynkäänniemi et al. 2019, `PRDC` that of Naeem et al. 2020.
 
     Raises `FeatureError` for features that are not finite, of different widths, or no more than k a side.
     """
-    for features, what in ((generated, "generated features"), (reference, "reference features")):
-        _check_count(features, k, what)
+    most = max(balls.k for balls in forms)
+    for balls in forms:
+        _check_count(generated, balls.k, "generated features")
+        _check_count(reference, balls.k, "reference features")
     check_width(generated.shape[1], reference.shape[1])
-    of_generated = nearest(generated, min(k + 1, len(generated) - 1), device=device)
-    reference_squares = nearest(reference, k, device=device).squares[:, -1]
-    generated_squares = of_generated.squares[:, k - 1]
+    of_generated = nearest(generated, min(most + 1, len(generated) - 1), device=device)
+    of_reference = nearest(reference, most, device=device)
     pairs = _Pairs(generated, reference, _dtypes(device)[0], device)
-    crossing = _Crossing(pairs, generated_squares, reference_squares, of_generated.squares[:, -1])
+    crossings = {balls: _Crossing(balls, of_generated, of_reference) for balls in forms}
+    grown = np.concatenate([crossing.grown[None] for crossing in crossings.values()])
+    generated_squares = np.concatenate([of_generated.squares[:, [balls.k - 1 for balls in forms]].T, grown])
+    reference_squares = of_reference.squares[:, [balls.k - 1 for balls in forms]].T
     for rows in pairs.blocks(np.arange(len(generated))):
-        crossing.take(rows)
-    generated_inside = _decide(crossing.by_row, pairs, reference_squares, strict)
-    reference_inside = _decide(crossing.by_column, pairs.swapped(), generated_squares, strict)
-    without = None
-    if len(generated) > k + 1:
-        change = crossing.recall_changes(of_generated.indices[:, :k])
-        without = reference_inside.mean() + change / len(reference)
-    return Neighbourhoods(generated_inside, reference_inside, without)
+        distances = pairs.squared_distances(rows)
+        by_reference = pairs.near(rows, distances, reference_squares[:, None, :])
+        by_generated = pairs.near(rows, distances, generated_squares[:, rows, None])
+        for crossing in crossings.values():
+            crossing.take(by_reference, by_generated)
+    return {balls: crossing.result() for balls, crossing in crossings.items()}
 
 
 def nearest(points: Features, k: int, *, device: str = "cpu") -> Nearest:
@@ -123,9 +140,7 @@ class _Pairs:
         # A dot product of d terms errs by d·u·|x||y| at most, in any order of summation; the rest is for rounding the
         # centred features and adding the squares. |x||y| is at most a quarter of (|x| + |y|)².
         unit = (x.shape[1] / 2 + 16) * torch.finfo(dtype).eps / 2
-        x_norms, y_norms = x_squares.sqrt(), y_squares.sqrt()
-        self.row_error = unit * (x_norms + y_norms.max()) ** 2
-        self.column_error = unit * (y_norms + x_norms.max()) ** 2
+        self.row_error = unit * (x_squares.sqrt() + y_squares.max().sqrt()) ** 2
 
     def _centred(self, features: Features, centre: Float64) -> tuple[Tensor, Tensor]:
         out = torch.empty(features.shape, dtype=self.dtype)
@@ -136,9 +151,6 @@ class _Pairs:
             out[start : start + _DIRECT_ROWS] = rows
         return out.to(self.device), squares.to(self.device)
 
-    def swapped(self) -> _Pairs:
-        return _Pairs(self.y, self.x, self.dtype, self.device)
-
     def blocks(self, rows: Indices) -> Iterator[Indices]:
         size = max(_BLOCK_BYTES // (len(self.y) * self.dtype.itemsize), 1)
         return (rows[start : start + size] for start in range(0, len(rows), size))
@@ -147,6 +159,26 @@ class _Pairs:
         index = torch.from_numpy(rows).to(self.device)
         products = self._x[index] @ self._y.T
         return products.mul_(-2).add_(self._x_squares[index, None]).add_(self._y_squares)
+
+    def near(self, rows: Indices, distances: Tensor, squares: Float64) -> _Near:
+        """The pairs of a block of `rows` whose squared distance is at most the greatest of `squares`, and perhaps more.
+
+        `squares` (F, rows or 1, 1 or M) are thresholds. A distance that rounding could put on the wrong side of one
+        of them is replaced by the exact one.
+        """
+        index = torch.from_numpy(rows).to(self.device)
+        error = self.row_error[index].cpu().numpy()[:, None]
+        limit = torch.from_numpy(squares.max(axis=0) + (error if squares.shape[1] > 1 else error.max()))
+        place, column = (distances <= limit.to(self.device, self.dtype)).nonzero(as_tuple=True)
+        found = distances[place, column].double().cpu().numpy()
+        at, y = place.cpu().numpy(), column.cpu().numpy()
+        broad = np.broadcast_to(squares, (len(squares), *distances.shape))
+        unsure = np.flatnonzero((np.abs(found - broad[:, at, y]) <= error[at, 0]).any(axis=0))
+        for start in range(0, len(unsure), _DIRECT_ROWS):
+            part = unsure[start : start + _DIRECT_ROWS]
+            difference = self.x[rows[at[part]]].astype(np.float64) - self.y[y[part]]
+            found[part] = np.square(difference, out=difference).sum(axis=1)
+        return _Near(rows[at], y, found)
 
 
 def _differences(points: Features, row: npt.NDArray[np.floating]) -> Float64:
@@ -181,97 +213,92 @@ def _keep_nearest(found: Nearest, points: Features, row: int, candidates: Indice
     return float(squares[order[-1]])
 
 
-class _Gaps(NamedTuple):
-    """For each point: the least d² - r² over all balls of the other set, which ball, and the error of that."""
+class _Near(NamedTuple):
+    """Pairs of points that are near each other."""
 
-    least: Tensor
-    ball: Tensor
-    error: Tensor
+    x: Indices
+    """(P,)."""
+    y: Indices
+    """(P,)."""
+    squares: Float64
+    """(P,): squared distances, on the right side of every threshold that was asked for."""
 
 
 class _Crossing:
-    """What one sweep over generated (rows) × reference (columns) finds, in both directions."""
+    """What a sweep over generated × reference finds for one form of balls, in both directions."""
 
-    def __init__(self, pairs: _Pairs, row_squares: Float64, column_squares: Float64, grown: Float64) -> None:
-        def tensor(squares: Float64) -> Tensor:
-            return torch.from_numpy(squares).to(pairs.device, pairs.dtype)
+    def __init__(self, balls: Balls, of_generated: Nearest, of_reference: Nearest) -> None:
+        n, m, k = len(of_generated.squares), len(of_reference.squares), balls.k
+        self._inside = np.less if balls.strict else np.less_equal
+        self._neighbours = of_generated.indices[:, :k]
+        self._generated_squares, self._reference_squares = (
+            of_generated.squares[:, k - 1],
+            of_reference.squares[:, k - 1],
+        )
+        self.grown = of_generated.squares[:, min(k, of_generated.squares.shape[1] - 1)]
+        """(N,): squared radii to the neighbour after the k-th, which a ball has once one of the k is gone."""
+        self._around = np.zeros(n, np.int64)
+        self._in_reference_ball, self._in_generated_balls = _Holders.of(m), _Holders.of(m)
+        self._shells: list[_Near] = []
 
-        n, m = len(pairs.x), len(pairs.y)
-        self._pairs = pairs
-        self._row_squares, self._column_squares, self._grown = map(tensor, (row_squares, column_squares, grown))
-        self.by_row = _empty_gaps(n, pairs.row_error)
-        self.by_column = _empty_gaps(m, pairs.column_error)
-        self._balls = torch.zeros(m, dtype=torch.int64, device=pairs.device)
-        self._ball_sum = torch.zeros_like(self._balls)
-        self._shells: list[Tensor] = []
+    def take(self, by_reference: _Near, by_generated: _Near) -> None:
+        """Add the pairs of a block that are near by the radii of the reference, and by those of generated points."""
+        held = self._inside(by_reference.squares, self._reference_squares[by_reference.y])
+        self._around += np.bincount(by_reference.x[held], minlength=len(self._around))
+        self._in_reference_ball.add(by_reference.x[held], by_reference.y[held])
+        held = self._inside(by_generated.squares, self._generated_squares[by_generated.x])
+        self._in_generated_balls.add(by_generated.x[held], by_generated.y[held])
+        shell = ~held & self._inside(by_generated.squares, self.grown[by_generated.x])
+        self._shells.append(_Near(by_generated.x[shell], by_generated.y[shell], by_generated.squares[shell]))
 
-    def take(self, rows: Indices) -> None:
-        """Add a block of rows."""
-        index = torch.from_numpy(rows).to(self._pairs.device)
-        distances = self._pairs.squared_distances(rows)
-        least, ball = (distances - self._column_squares).min(dim=1)
-        self.by_row.least[index], self.by_row.ball[index] = least.double(), ball
-        gaps = distances - self._row_squares[index, None]
-        least, ball = gaps.min(dim=0)
-        nearer = least < self.by_column.least
-        self.by_column.least[nearer], self.by_column.ball[nearer] = least.double()[nearer], index[ball[nearer]]
-        inside = gaps <= 0
-        self._balls += inside.sum(dim=0)
-        self._ball_sum += (inside * index[:, None]).sum(dim=0)
-        shell = ((distances <= self._grown[index, None]) & ~inside).nonzero()
-        shell[:, 0] = index[shell[:, 0]]
-        self._shells.append(shell)
+    def result(self) -> Neighbourhoods:
+        n, m = len(self._around), len(self._in_reference_ball.count)
+        reference_inside = self._in_generated_balls.count > 0
+        covered = self._in_reference_ball.count > 0
+        lost = np.bincount(self._in_reference_ball.only(), minlength=n)
+        without = n > self._neighbours.shape[1] + 1
+        return Neighbourhoods(
+            generated_inside=self._around > 0,
+            reference_inside=reference_inside,
+            recall_without=reference_inside.mean() + self._recall_changes() / m if without else None,
+            balls_around=self._around,
+            covered=covered,
+            coverage_without=covered.mean() - lost / m,
+        )
 
-    def recall_changes(self, neighbours: Indices) -> Float64:
+    def _recall_changes(self) -> Float64:
         """(N,): how many reference points are won (+) or lost (-) when generated image i is left out.
 
-        Leaving i out removes its ball, and lets the balls that have it among their k `neighbours` (N, k) grow to their
-        next neighbour. Distances on a surface are taken as products give them: this feeds a standard error.
+        Leaving i out removes its ball, and lets the balls that have it among their k neighbours grow to their next one.
         """
-        balls, only = self._balls.cpu().numpy(), self._ball_sum.cpu().numpy()
-        ball, point = torch.cat(self._shells).cpu().numpy().T
-        touched, left_out = np.repeat(point, neighbours.shape[1]), neighbours[ball].ravel()
+        balls, last = self._in_generated_balls.count, self._in_generated_balls.last
+        ball = np.concatenate([shell.x for shell in self._shells])
+        point = np.concatenate([shell.y for shell in self._shells])
+        n, k = self._neighbours.shape
+        touched, left_out = np.repeat(point, k), self._neighbours[ball].ravel()
         won = np.unique(np.stack([touched, left_out])[:, balls[touched] == 0], axis=1)[1]
-        kept = touched[(balls[touched] == 1) & (left_out == only[touched])]
-        lost = only[(balls == 1) & ~np.isin(np.arange(len(balls)), kept)]
-        n = len(neighbours)
+        kept = touched[(balls[touched] == 1) & (left_out == last[touched])]
+        lost = last[(balls == 1) & ~np.isin(np.arange(len(balls)), kept)]
         changes: Float64 = (np.bincount(won, minlength=n) - np.bincount(lost, minlength=n)).astype(np.float64)
         return changes
 
 
-def _empty_gaps(count: int, error: Tensor) -> _Gaps:
-    least = torch.full((count,), torch.inf, dtype=torch.float64, device=error.device)
-    return _Gaps(least, torch.zeros(count, dtype=torch.int64, device=error.device), error)
+@dataclass(frozen=True, eq=False)
+class _Holders:
+    """For each reference point: by how many generated points it is held, and the last of them."""
 
+    count: Indices
+    last: Indices
 
-def _decide(gaps: _Gaps, pairs: _Pairs, squares: Float64, strict: bool) -> Bools:
-    """(N,): whether each x lies in a ball around some y of squared radius `squares` (M,)."""
-    inside = np.zeros(len(pairs.x), np.bool_)
-    unsure = _settle(gaps, pairs, squares, strict, np.arange(len(inside)), inside)
-    dtypes = _dtypes(pairs.device)
-    if len(unsure) and pairs.dtype != dtypes[-1]:
-        exact = _Pairs(pairs.x[unsure], pairs.y, dtypes[-1], pairs.device)
-        again = _empty_gaps(len(unsure), exact.row_error)
-        radii = torch.from_numpy(squares).to(pairs.device)
-        for rows in exact.blocks(np.arange(len(unsure))):
-            least, ball = (exact.squared_distances(rows) - radii).min(dim=1)
-            again.least[rows], again.ball[rows] = least, ball
-        unsure = _settle(again, pairs, squares, strict, unsure, inside)
-    for row in unsure:
-        distances = _differences(pairs.y, pairs.x[row])
-        inside[row] = bool((distances < squares).any() if strict else (distances <= squares).any())
-    return inside
+    @classmethod
+    def of(cls, points: int) -> _Holders:
+        return cls(np.zeros(points, np.int64), np.zeros(points, np.int64))
 
+    def add(self, holders: Indices, points: Indices) -> None:
+        self.count[:] += np.bincount(points, minlength=len(self.count))
+        self.last[points] = holders
 
-def _settle(gaps: _Gaps, pairs: _Pairs, squares: Float64, strict: bool, rows: Indices, inside: Bools) -> Indices:
-    """Write into `inside` what the gaps of `rows` decide, and return the rows that they do not."""
-    least, ball, error = (tensor.cpu().numpy() for tensor in gaps)
-    inside[rows] = least < -error
-    close = np.flatnonzero(np.abs(least) <= error)
-    # A tie, such as a duplicate, is mostly with the ball that came out nearest; one exact distance then settles it.
-    for place in close:
-        row, at = rows[place], ball[place]
-        distance = _differences(pairs.y[at : at + 1], pairs.x[row])[0]
-        inside[row] = distance < squares[at] if strict else distance <= squares[at]
-    undecided: Indices = rows[close[~inside[rows[close]]]]
-    return undecided
+    def only(self) -> Indices:
+        """The holder of each point that has one holder."""
+        found: Indices = self.last[self.count == 1]
+        return found

@@ -8,7 +8,8 @@ import scipy
 import torch
 
 from genbench.metrics.frechet import frechet_distance, frechet_distance_of_moments
-from genbench.metrics.kernel import kernel_distance
+from genbench.metrics.inception_score import inception_score
+from genbench.metrics.kernel import kernel_distance, kernel_distance_of_subsets
 from genbench.metrics.moments import Moments
 from genbench.metrics.neighbours import neighbourhoods
 
@@ -18,6 +19,7 @@ with warnings.catch_warnings():
     from cleanfid.fid import frechet_distance as clean_fid_distance
     from prdc import compute_prdc
     from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+    from torch_fidelity.metric_isc import isc_features_to_metric
     from torch_fidelity.metric_kid import kid_features_to_metric
     from torch_fidelity.metric_prc import prc_features_to_metric
 
@@ -71,6 +73,24 @@ def test_fd_is_that_which_clean_fid_gave() -> None:
 CLEAN_FID_OF_LATTICES = 2.0909778505008205
 
 
+@pytest.mark.parametrize("n", [1000, 73])
+def test_is_is_that_of_torch_fidelity(n: int) -> None:
+    logits = features(n, scale=3)
+    peer = isc_features_to_metric(torch.from_numpy(logits))
+    score = inception_score(logits)
+    assert score.value == pytest.approx(peer["inception_score_mean"], rel=1e-12)
+    assert score.spread == pytest.approx(peer["inception_score_std"], rel=1e-9)
+
+
+def test_kd_of_subsets_is_that_of_torch_fidelity() -> None:
+    # In float64: the peer's float32 kernel loses some 1e-4 of the distance.
+    x, y = features(1300, 16, scale=1.1).astype(np.float64), features(1100, 16).astype(np.float64)
+    peer = kid_features_to_metric(torch.from_numpy(x), torch.from_numpy(y), kid_subsets=5, verbose=False)
+    found = kernel_distance_of_subsets(x, y, subsets=5)
+    assert found.value == pytest.approx(peer["kernel_inception_distance_mean"], rel=1e-9)
+    assert found.spread == pytest.approx(peer["kernel_inception_distance_std"], rel=1e-8)
+
+
 def test_kd_of_one_subset_of_everything_is_that_of_torch_fidelity() -> None:
     x, y = features(120, scale=1.1).astype(np.float64), features(120).astype(np.float64)
     peer = kid_features_to_metric(
@@ -103,9 +123,11 @@ def test_precision_and_recall_are_those_of_torch_fidelity() -> None:
 
 
 @pytest.mark.parametrize("k", [3, 5])
-def test_precision_and_recall_are_those_of_prdc(k: int) -> None:
+def test_prdc_is_that_of_prdc(k: int) -> None:
     generated, reference = features(300, scale=0.9), features(250)
     found = neighbourhoods(generated, reference, k=k, strict=True)
     peer = compute_prdc(reference.astype(np.float64), generated.astype(np.float64), nearest_k=k)
     assert found.generated_inside.mean() == peer["precision"]
     assert found.reference_inside.mean() == peer["recall"]
+    assert found.balls_around.mean() / k == pytest.approx(peer["density"], rel=1e-14)
+    assert found.covered.mean() == peer["coverage"]

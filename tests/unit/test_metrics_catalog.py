@@ -42,6 +42,19 @@ def test_an_unknown_name_is_refused_with_the_way_out(name: str, message: str, hi
     assert hint in caught.value.hint
 
 
+@pytest.mark.parametrize("space", ["inception-tf", "inception-tf/spatial", "logits"])
+def test_a_statistic_of_one_layer_is_refused_in_others(space: str) -> None:
+    with pytest.raises(UsageError, match="is is of logits") as caught:
+        parse(f"is@{space}")
+    assert caught.value.hint == "for example is@inception-tf/logits"
+
+
+def test_every_statistic_is_listed_once_and_has_a_heading() -> None:
+    assert {metric.statistic.name for metric in METRICS} == set(STATISTICS)
+    assert len({metric.id for metric in METRICS}) == len(METRICS)
+    assert all(metric.label for metric in METRICS)
+
+
 @pytest.mark.parametrize("statistic", STATISTICS.values(), ids=lambda s: s.name)
 def test_every_statistic_names_a_function_that_exists(statistic) -> None:
     assert callable(statistic.load())

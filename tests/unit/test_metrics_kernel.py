@@ -3,7 +3,7 @@ import pytest
 
 from genbench.errors import FeatureError
 from genbench.metrics import kernel
-from genbench.metrics.kernel import kernel_distance
+from genbench.metrics.kernel import kernel_distance, kernel_distance_of_subsets
 
 RNG = np.random.default_rng(0)
 X = (RNG.standard_normal((60, 7)) * 1.2).astype(np.float32)
@@ -67,3 +67,14 @@ def test_bad_input_is_refused() -> None:
     ):
         with pytest.raises(FeatureError, match=message):
             kernel_distance(x, y)
+
+
+def test_subsets_of_everything_are_the_distance_itself() -> None:
+    found = kernel_distance_of_subsets(X[:45], Y, subsets=3, size=45)
+    assert found.subsets == pytest.approx([by_definition(X[:45], Y)] * 3, rel=1e-10)
+    assert found.spread == pytest.approx(0, abs=1e-12)
+
+
+def test_fewer_images_than_a_subset_are_refused() -> None:
+    with pytest.raises(FeatureError, match=r"generated features: 60 image\(s\), at least 1000 are needed"):
+        kernel_distance_of_subsets(X, Y)

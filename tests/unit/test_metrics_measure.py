@@ -31,17 +31,32 @@ def test_alone_or_together_a_metric_has_one_value(metric) -> None:
     assert measure(metric, FEATURES, REFERENCE, space_digest="a" * 64) == together[metric.id]
 
 
-def test_precision_and_recall_share_one_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_neighbour_metrics_share_one_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     sweeps = []
 
     def counted(*args, **options):
         sweeps.append(args)
-        return neighbourhoods(*args, **options)
+        return sweep(*args, **options)
 
-    neighbourhoods = comparison.neighbourhoods
-    monkeypatch.setattr(comparison, "neighbourhoods", counted)
-    measure_all(ALL, {"toy": FEATURES}, {"toy": REFERENCE})
+    sweep = comparison.sweep
+    monkeypatch.setattr(comparison, "sweep", counted)
+    names = ("precision", "recall", "precision-prdc", "recall-prdc", "density", "coverage")
+    metrics = [parse(f"{name}@toy") for name in names]
+    together = measure_all(metrics, {"toy": FEATURES}, {"toy": REFERENCE})
     assert len(sweeps) == 1
+    assert together == {metric.id: measure(metric, FEATURES, REFERENCE) for metric in metrics}
+
+
+def test_a_statistic_that_needs_no_reference_takes_none() -> None:
+    metric = parse("is@toy/logits")
+    measured = measure(metric, FEATURES)
+    assert (measured.n, measured.n_reference) == (80, 0)
+    assert measured.spread is not None
+    assert measured == measure_all([metric], {"toy/logits": FEATURES}, {})[metric.id]
+    with pytest.raises(FeatureError, match="no reference in space toy"):
+        measure(ALL[0], FEATURES)
+    with pytest.raises(FeatureError, match="no features in space toy/logits"):
+        measure_all([metric], {"toy": FEATURES}, {})
 
 
 def test_a_space_is_never_taken_for_another() -> None:
