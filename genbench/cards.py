@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from genbench.digest import canonical
 from genbench.errors import ConfigError
 from genbench.schema import Strict, load_toml
 
@@ -63,6 +64,15 @@ class Variant(Strict):
     """Named sampler settings."""
     default_preset: Name
     claims: tuple[Claim, ...] = ()
+
+    @field_validator("network", "decoder")
+    @classmethod
+    def _has_digest(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        try:
+            canonical(value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"holds what a digest cannot cover: {error}") from error
+        return value
 
     @model_validator(mode="after")
     def _presets_exist(self) -> Variant:

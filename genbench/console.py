@@ -50,7 +50,7 @@ def _escape(text: str) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds as people say them: ``8.3 s``, ``4 min 05 s``, ``2 h 10 min``."""
-    if seconds < 60:
+    if seconds < 59.95:  # what rounds to 60.0 is a minute
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

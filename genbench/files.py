@@ -13,7 +13,8 @@ TEMPORARY = ".tmp"
 def write_atomically(path: Path, *parts: bytes | bytearray | memoryview) -> None:
     """Write `parts`, one after the other, under a temporary name beside `path`, and rename.
 
-    Folders are made. A crash at any moment leaves `path` complete, or as it was. Raises `OSError`.
+    Folders are made. A crash at any moment leaves `path` complete, or as it was; an interruption leaves nothing else.
+    Raises `OSError`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(3)}{TEMPORARY}")
@@ -24,6 +25,5 @@ def write_atomically(path: Path, *parts: bytes | bytearray | memoryview) -> None
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError:
+    finally:
         temporary.unlink(missing_ok=True)
-        raise

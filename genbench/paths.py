@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from genbench.errors import UsageError
+
 PACKAGE = Path(__file__).parent
 
 
@@ -13,13 +15,17 @@ def data_folders(kind: str, option: Path | None) -> list[Path]:
 
     In order: the command-line option, the environment variable ``GENBENCH_REGISTRY`` or ``GENBENCH_SUITES``, the
     working directory, the copy that comes with the package (beside it in a source checkout).
+
+    Raises `UsageError` when the option or the variable names something that is not a folder.
     """
-    candidates = [option] if option else []
-    if variable := os.environ.get(f"GENBENCH_{kind.upper()}"):
-        candidates.append(Path(variable))
-    candidates += [Path.cwd() / kind, PACKAGE / "_packaged" / kind, PACKAGE.parent / kind]
+    variable = f"GENBENCH_{kind.upper()}"
+    asked = {f"--{kind}": option, variable: Path(value) if (value := os.environ.get(variable)) else None}
+    for source, folder in asked.items():
+        if folder and not folder.is_dir():
+            raise UsageError(f"{source} {folder}: no such folder", hint="name another, or leave it out")
+    named = [folder for folder in asked.values() if folder]
     found: list[Path] = []
-    for folder in candidates:
+    for folder in [*named, Path.cwd() / kind, PACKAGE / "_packaged" / kind, PACKAGE.parent / kind]:
         resolved = folder.resolve()
         if resolved.is_dir() and resolved not in found:
             found.append(resolved)

@@ -14,12 +14,14 @@ from genbench.errors import ConfigError, nearest
 
 
 class Strict(BaseModel):
-    """A frozen model that refuses unknown keys."""
+    """A frozen model that refuses unknown keys, and NaN and infinity, which no digest can cover."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=BaseModel)
+
+_PLAIN = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text"}
 
 
 def load_toml(model: type[Model], path: Path) -> Model:
@@ -41,11 +43,22 @@ def check(model: type[Model], data: Any, where: str) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise _explain(model, error.errors()[0], where) from error
+        raise _explain(model, _first(error.errors()), where) from error
+
+
+def _first(errors: list[ErrorDetails]) -> ErrorDetails:
+    """The first error; of pydantic's one for each member of a union (``key.bool``, ``key.int``, …), one of the key."""
+    first = errors[0]
+    if first["loc"][-1:] != ("bool",):
+        return first
+    members = [error for error in errors if error["loc"][:-1] == first["loc"][:-1] and error["loc"][-1] in _PLAIN]
+    reasons = {error["type"]: error["msg"] for error in members}
+    message = reasons.get("finite_number", f"should be one of: {', '.join(_PLAIN.values())}")
+    return {**first, "loc": first["loc"][:-1], "msg": message}
 
 
 def _explain(model: type[BaseModel], error: ErrorDetails, where: str) -> ConfigError:
-    location = [str(part) for part in error["loc"]]
+    location = [str(part) for part in error["loc"] if part != "[key]"]
     key = ".".join(location)
     if error["type"] == "extra_forbidden":
         known = _keys(model, error["loc"][:-1])
@@ -65,8 +78,9 @@ def _keys(model: Any, location: tuple[int | str, ...]) -> list[str]:
         if isinstance(model, type) and issubclass(model, BaseModel):
             field = model.model_fields.get(str(part))
             model = field.annotation if field else None
-        else:  # dict[str, Model] or list[Model]: the part is a key or an index
-            model = typing.get_args(model)[-1] if typing.get_args(model) else None
+        else:  # dict[str, Model] or tuple[Model, ...]: the part is a key or an index
+            inside = [argument for argument in typing.get_args(model) if argument is not ...]
+            model = inside[-1] if inside else None
         while typing.get_origin(model) in (typing.Union, type(int | str)):
             model = next((a for a in typing.get_args(model) if a is not type(None)), None)
     if isinstance(model, type) and issubclass(model, BaseModel):

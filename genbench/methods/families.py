@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from genbench.digest import digest_file
-from genbench.errors import ConfigError, unknown
+from genbench.errors import ConfigError, nearest, unknown
 from genbench.schema import Strict
 
 if TYPE_CHECKING:
@@ -48,14 +48,21 @@ class Family(NamedTuple):
 
     sampler: str
     """``module:Class``."""
+    network: str | None
+    """``module:Class`` of the pydantic model of its network's arguments; none when the class checks them itself."""
     settings: str | None
-    """``module:Class`` of the pydantic model of its presets; none when the class takes plain keyword settings."""
+    """``module:Class`` of the pydantic model of its presets; none when the class takes a plain mapping."""
     version: str
     """Part of every run digest: changed when the same settings would give other pixels."""
 
 
 FAMILIES: dict[str, Family] = {
-    "sit": Family("genbench.methods.sit.sampler:SiTSampler", "genbench.methods.sit.settings:SiTSettings", "1"),
+    "sit": Family(
+        sampler="genbench.methods.sit.sampler:SiTSampler",
+        network="genbench.methods.sit.settings:SiTNetwork",
+        settings="genbench.methods.sit.settings:SiTSettings",
+        version="1",
+    ),
 }
 
 
@@ -63,15 +70,23 @@ def family(name: str, where: str) -> Family:
     """The family of that name, or the user's own class if `name` is ``module:Class``.
 
     The version of a user's class is the SHA-256 of the file that defines it, so that editing it changes run digests.
-    Raises `UsageError` for an unknown family and `ConfigError` for a module that cannot be imported.
+    Raises `UsageError` for an unknown family, and `ConfigError` for a class that cannot be imported or has no source.
     """
     if ":" not in name:
         if name not in FAMILIES:
             raise unknown("sampler family", name, FAMILIES, where=where)
         return FAMILIES[name]
     target = import_object(name, where)
-    source = inspect.getsourcefile(target)
-    return Family(name, None, digest_file(Path(source)) if source else "unknown")
+    try:
+        source = inspect.getsourcefile(target)
+    except TypeError:  # not a class or function, or one written in C
+        source = None
+    if source is None:
+        raise ConfigError(
+            f"{where}: sampler {name!r} is not a class of a Python file",
+            hint="define the sampler class in a .py file: a run's digest covers that file",
+        )
+    return Family(name, None, None, digest_file(Path(source)))
 
 
 def import_object(path: str, where: str) -> Any:
@@ -79,18 +94,30 @@ def import_object(path: str, where: str) -> Any:
 
     Raises `ConfigError` naming the card when it cannot be imported.
     """
-    module, _, name = path.partition(":")
+    module_name, _, name = path.partition(":")
+    if not all(part.isidentifier() for part in [*module_name.split("."), name]):
+        raise ConfigError(f"{where}: sampler {path!r} is not module:Class", hint="for example my_package.sampler:Mine")
     try:
-        return getattr(importlib.import_module(module), name)
+        module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"{where}: sampler {path!r}: no module named {error.name!r}",
             hint="put the module's folder on PYTHONPATH, or install it",
         ) from error
-    except AttributeError as error:
+    except (ImportError, SyntaxError) as error:
+        raise ConfigError(f"{where}: sampler {path!r}: {error}", hint=f"correct module {module_name}") from error
+    if not hasattr(module, name):
+        close = nearest(name, [known for known in vars(module) if not known.startswith("_")])
         raise ConfigError(
-            f"{where}: sampler {path!r}: module {module!r} has no {name!r}", hint="name an existing class"
-        ) from error
+            f"{where}: sampler {path!r}: module {module_name!r} has no {name!r}",
+            hint=f"did you mean {' or '.join(close)}?" if close else "name an existing class",
+        )
+    return getattr(module, name)
+
+
+def network_model(chosen: Family, where: str) -> type[Strict] | None:
+    """The pydantic model of a family's network arguments."""
+    return import_object(chosen.network, where) if chosen.network else None
 
 
 def settings_model(chosen: Family, where: str) -> type[Strict] | None:

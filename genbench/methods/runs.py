@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -11,7 +12,7 @@ from typing import Any
 from genbench.cards import MethodCard, Scalar, Variant, variants
 from genbench.digest import digest
 from genbench.errors import UsageError, unknown
-from genbench.methods.families import Family, family, settings_model
+from genbench.methods.families import Family, family, network_model, settings_model
 from genbench.schema import check
 
 
@@ -53,7 +54,7 @@ class Run:
 def parse_overrides(options: Sequence[str]) -> dict[str, Scalar]:
     """``key=value`` texts as settings; values are read as JSON where they are JSON, else as text.
 
-    Raises `UsageError` for a text without ``=`` or a value that is a list or an object.
+    Raises `UsageError` for a text without ``=``, and for a value that is a list, an object, NaN or infinity.
     """
     overrides: dict[str, Scalar] = {}
     for option in options:
@@ -64,8 +65,10 @@ def parse_overrides(options: Sequence[str]) -> dict[str, Scalar]:
             value = json.loads(text)
         except json.JSONDecodeError:
             value = text
-        if isinstance(value, list | dict):
-            raise UsageError(f"--set {option!r}: a setting is one value", hint="give a number, a word, true or null")
+        if isinstance(value, list | dict) or (isinstance(value, float) and not math.isfinite(value)):
+            raise UsageError(
+                f"--set {option!r}: a setting is one value", hint="give a finite number, a word, true or null"
+            )
         overrides[key.strip()] = value
     return overrides
 
@@ -73,12 +76,14 @@ def parse_overrides(options: Sequence[str]) -> dict[str, Scalar]:
 def make_run(card: MethodCard, variant_name: str, preset: str, overrides: Mapping[str, Scalar]) -> Run:
     """The run of one preset with ad-hoc changes; changes give the preset a derived name.
 
-    Raises `ConfigError` when a setting is unknown to the family or out of its range.
+    Raises `ConfigError` when a setting or a network argument is unknown to the family or out of its range.
     """
     variant = card.variants[variant_name]
     where = f"{card.method.id}.toml: variants.{variant_name}"
     chosen = family(card.method.sampler, where)
     given = {**variant.presets[preset], **overrides}
+    if arguments := network_model(chosen, where):
+        check(arguments, variant.network, f"{where}.network")
     model = settings_model(chosen, where)
     place = f"{where}.presets.{preset}" + (" with --set" if overrides else "")
     settings = check(model, given, place).model_dump(mode="json") if model else dict(given)

@@ -15,6 +15,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from genbench.errors import RunFailedError
+
 Drift = Callable[[Tensor, Tensor, Tensor], Tensor]
 FixedStep = Literal["euler", "heun", "midpoint"]
 
@@ -73,6 +75,8 @@ _MIDPOINT = (
 )
 _ORDER = 5
 _SAFETY, _GROW, _SHRINK = 0.9, 10.0, 0.2
+_NOISE = 16
+"""Rounding of a network's output, in units of its last place."""
 
 
 class _Tolerance(NamedTuple):
@@ -103,7 +107,10 @@ def dopri5(
 ) -> Solution:
     """Adaptive Dormand-Prince 5(4), step control and start after Hairer, Nørsett & Wanner (II.4) as in torchdiffeq.
 
-    Steps may reach past `end`; the state there is read off the fourth-order interpolant of the last step.
+    Steps may reach past `end`; the state there is read off the fourth-order interpolant of the last step. Unlike in
+    torchdiffeq, and only without `joint`, an error estimate within rounding lets the step grow as much as none would.
+
+    Raises `RunFailedError` when a step size underflows, as it does when the drift is not finite.
     """
     tolerance = _Tolerance(rtol, atol, joint)
     count = len(x)
@@ -114,12 +121,18 @@ def dopri5(
     result = x.clone()
     active = torch.arange(count, device=x.device)
     while True:
+        if not bool((t + step > t).all()):
+            raise RunFailedError(
+                f"dopri5: no step from t = {float(t[~(t + step > t)][0]):.6g} is small enough",
+                hint="the network gives NaN or infinity, or rtol and atol are finer than float32",
+            )
         stages = [slope]
         for node, weights in zip(_NODES, _STAGES, strict=True):
             moved = x + _combined(stages, weights, step)
             stages.append(drift((t + node * step).to(x.dtype), moved, labels))
         evaluations[active.cpu()] += len(_NODES)
         ratio = tolerance.ratio(_combined(stages, _ERROR, step), x, moved)
+        floor = _rounding(tolerance, stages, step, x, moved)
         accepted = ratio <= 1
         over = accepted & (t + step >= end)
         if over.any():
@@ -129,7 +142,7 @@ def dopri5(
         t = torch.where(accepted, t + step, t)
         x = torch.where(_per_image(accepted, x), moved, x)
         slope = torch.where(_per_image(accepted, x), stages[-1], slope)
-        step = _next_step(step, ratio)
+        step = _next_step(step, ratio if joint else torch.where(ratio < floor, 0, ratio))
         if over.all():
             break
         if over.any():
@@ -160,6 +173,13 @@ def _first_step(drift: Drift, t: Tensor, x: Tensor, labels: Tensor, slope: Tenso
     steep = torch.maximum(d1, d2)
     h1 = torch.where(steep <= 1e-15, (h0 * 1e-3).clamp(min=1e-6), (0.01 / steep) ** (1 / _ORDER))
     return torch.minimum(100 * h0, h1)
+
+
+def _rounding(tolerance: _Tolerance, stages: list[Tensor], step: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    """What rounding alone can make of the error ratio, (N,). An estimate below it says nothing, and would let the next
+    step, and so the image, depend on rounding, which differs between batch sizes."""
+    sizes, weights = [stage.abs() for stage in stages], tuple(map(abs, _ERROR))
+    return tolerance.ratio(_NOISE * torch.finfo(before.dtype).eps * _combined(sizes, weights, step), before, after)
 
 
 def _next_step(step: Tensor, ratio: Tensor) -> Tensor:
