@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
@@ -27,7 +28,10 @@ class Extractor(Protocol):
 
 Loader = Callable[[WeightFile, Path, Collection[str], torch.device | str], Extractor]
 
-LOADERS: Mapping[str, Loader] = MappingProxyType({"inception-tf": inception.load, "effnet-lite0": effnet.load})
+LOADERS: Mapping[str, Loader] = MappingProxyType(
+    {name: partial(inception.load, prepare=prepare) for name, prepare in inception.PREPROCESSING.items()}
+    | {"effnet-lite0": effnet.load}
+)
 """Extractor names to what loads them."""
 
 

@@ -1,4 +1,4 @@
-"""inception-tf: the Inception graph of 2015-12-05 that FID is defined on.
+"""The Inception graph of 2015-12-05 that FID is defined on, and the four ways in which images are brought to it.
 
 Not torchvision's network: 1008 classes, average pools that leave the padding out, a max pool in Mixed_7c's pool branch,
 batch normalisation with eps 1e-3. Block names are torchvision's; TensorFlow's mixed, mixed_1, ..., mixed_10 are
@@ -7,8 +7,9 @@ Mixed_5b, 5c, 5d, 6a, 6b, 6c, 6d, 6e, 7a, 7b, 7c.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from torch.nn import functional
 
 from genbench.errors import FeatureError, WeightsError
 from genbench.features.folding import Folded, fold
-from genbench.features.resize import tf1_bilinear
+from genbench.features.resize import bicubic_antialiased, bilinear, bilinear_antialiased, tf1_bilinear
 from genbench.features.spaces import INCEPTION_BACKBONE, INCEPTION_WITH_HEAD
 from genbench.weights import WeightFile, load_tensors
 
@@ -228,29 +229,71 @@ def no_head(hint: str | None = None) -> FeatureError:
     )
 
 
+def preprocess(images: Tensor) -> Tensor:
+    """inception-tf: uint8 (N, 3, H, W) => float32 (N, 3, 299, 299), channels last, as all of the four."""
+    # Scaling first is exact, since 128 is a power of two, and touches fewer pixels than scaling last does for the
+    # small images of most suites.
+    return _channels_last(tf1_bilinear(_centred(images), SIDE))
+
+
+def preprocess_clean(images: Tensor) -> Tensor:
+    """inception-clean: bicubic overshoots, so grey levels are clamped, though never rounded."""
+    resized = bicubic_antialiased(images.float(), SIDE).clamp_(0, 255)
+    return _channels_last(resized.sub_(128).div_(128))
+
+
+def preprocess_torch(images: Tensor) -> Tensor:
+    """inception-torch: white is 1 here, and 127/128 in the others."""
+    return _channels_last(bilinear(images.float().div_(127.5).sub_(1), SIDE))
+
+
+def preprocess_antialiased(images: Tensor) -> Tensor:
+    """inception-aa."""
+    return _channels_last(bilinear_antialiased(_centred(images), SIDE))
+
+
+def _centred(images: Tensor) -> Tensor:
+    return images.float().sub_(128).div_(128)
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+PREPROCESSING: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
+    {
+        "inception-tf": preprocess,
+        "inception-clean": preprocess_clean,
+        "inception-torch": preprocess_torch,
+        "inception-aa": preprocess_antialiased,
+    }
+)
+"""Extractor names to what prepares images for the one network."""
+
+
 class InceptionExtractor:
     """uint8 images of any size to the layers asked for."""
 
-    def __init__(self, network: Inception, layers: Collection[str]) -> None:
+    def __init__(
+        self, network: Inception, layers: Collection[str], prepare: Callable[[Tensor], Tensor] = preprocess
+    ) -> None:
         if "logits" in layers and network.fc is None:
             raise no_head()
-        self._network, self._layers = network, frozenset(layers)
+        self._network, self._layers, self._prepare = network, frozenset(layers), prepare
 
     def __call__(self, images: Tensor) -> dict[str, Tensor]:
         """uint8 (N, 3, H, W) => float32 {layer: (N, *shape)}."""
-        features: dict[str, Tensor] = self._network(preprocess(images), self._layers)
+        features: dict[str, Tensor] = self._network(self._prepare(images), self._layers)
         return features
 
 
-def preprocess(images: Tensor) -> Tensor:
-    """uint8 (N, 3, H, W) => float32 (N, 3, 299, 299), channels last."""
-    # Scaling first is exact, since 128 is a power of two, and touches fewer pixels than scaling last does for the
-    # small images of most suites.
-    scaled = images.float().sub_(128).div_(128)
-    return tf1_bilinear(scaled, SIDE).contiguous(memory_format=torch.channels_last)
-
-
-def load(file: WeightFile, path: Path, layers: Collection[str], device: torch.device | str) -> InceptionExtractor:
+def load(
+    file: WeightFile,
+    path: Path,
+    layers: Collection[str],
+    device: torch.device | str,
+    prepare: Callable[[Tensor], Tensor] = preprocess,
+) -> InceptionExtractor:
     """The extractor from `file`, which lies at `path`; in either of its published forms.
 
     Raises `WeightsError` if it does not hold this graph, `FeatureError` for logits of a file without head.
@@ -258,7 +301,7 @@ def load(file: WeightFile, path: Path, layers: Collection[str], device: torch.de
     network = build(load_tensors(path), where=str(path)).to(device)
     if file != INCEPTION_BACKBONE:
         check_backbone(network, where=str(path))
-    return InceptionExtractor(network, layers)
+    return InceptionExtractor(network, layers, prepare)
 
 
 def build(tensors: Mapping[str, Tensor], *, where: str) -> Inception:

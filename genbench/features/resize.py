@@ -27,6 +27,19 @@ def bicubic_antialiased(images: Tensor, side: int) -> Tensor:
     return _apply(images, side, bicubic_antialiased_matrix)
 
 
+def bilinear(images: Tensor, side: int) -> Tensor:
+    """torch's ``interpolate(mode="bilinear")``: float32 (N, C, H, W) => (N, C, side, side).
+
+    Half-pixel centres, the two nearest pixels whatever the scale, edges clamped.
+    """
+    return _apply(images, side, bilinear_matrix)
+
+
+def bilinear_antialiased(images: Tensor, side: int) -> Tensor:
+    """A triangle, widened when shrinking, as torch's and Pillow's: float32 (N, C, H, W) => (N, C, side, side)."""
+    return _apply(images, side, bilinear_antialiased_matrix)
+
+
 def _apply(images: Tensor, side: int, matrix: Callable[[int, int], Tensor]) -> Tensor:
     height, width = images.shape[-2:]
     across = matrix(width, side).to(images.device)
@@ -38,21 +51,45 @@ def _apply(images: Tensor, side: int, matrix: Callable[[int, int], Tensor]) -> T
 def tf1_bilinear_matrix(source: int, target: int) -> Tensor:
     """(target, source) float32; each row has at most two entries other than zero, which sum to one."""
     position = torch.arange(target, dtype=torch.float32) * torch.tensor(source / target, dtype=torch.float32)
-    low = position.long()
+    return _two_taps(position, source)
+
+
+@lru_cache(maxsize=64)
+def bilinear_matrix(source: int, target: int) -> Tensor:
+    """(target, source) float32; each row has at most two entries other than zero, which sum to one.
+
+    The position is computed in float32, as torch does.
+    """
+    scale = torch.tensor(source, dtype=torch.float32) / target
+    return _two_taps(((torch.arange(target, dtype=torch.float32) + 0.5) * scale - 0.5).clamp_min(0), source)
+
+
+def _two_taps(position: Tensor, source: int) -> Tensor:
+    low = position.long().clamp_max(source - 1)
     high = (low + 1).clamp_max(source - 1)
     weight = (position - low).unsqueeze(1)
-    matrix = torch.zeros(target, source)
+    matrix = torch.zeros(len(position), source)
     matrix.scatter_add_(1, low.unsqueeze(1), 1 - weight)
     return matrix.scatter_add_(1, high.unsqueeze(1), weight)
 
 
 @lru_cache(maxsize=64)
+def bilinear_antialiased_matrix(source: int, target: int) -> Tensor:
+    """(target, source) float32, computed in float64; each row sums to one."""
+    return _antialiased(source, target, lambda x: (1 - x.abs()).clamp_min(0))
+
+
+@lru_cache(maxsize=64)
 def bicubic_antialiased_matrix(source: int, target: int) -> Tensor:
     """(target, source) float32, computed in float64; each row sums to one."""
+    return _antialiased(source, target, _keys)
+
+
+def _antialiased(source: int, target: int, kernel: Callable[[Tensor], Tensor]) -> Tensor:
     scale = source / target
     centre = (torch.arange(target, dtype=torch.float64) + 0.5) * scale
     pixel = torch.arange(source, dtype=torch.float64) + 0.5
-    weight = _keys((pixel - centre.unsqueeze(1)) / max(scale, 1.0))
+    weight = kernel((pixel - centre.unsqueeze(1)) / max(scale, 1.0))
     return (weight / weight.sum(1, keepdim=True)).float()
 
 

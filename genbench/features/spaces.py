@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
-from genbench.digest import digest
 from genbench.errors import unknown
+from genbench.features.space import Space
 from genbench.weights import WeightFile
+
+__all__ = ["SPACES", "Space", "get"]
 
 INCEPTION_BACKBONE = WeightFile(
     file="default_1.pt",
@@ -39,57 +39,19 @@ EFFICIENTNET_LITE0 = WeightFile(
 """EfficientNet-Lite0 with ImageNet-1k weights, converted from TensorFlow's release."""
 
 
-@dataclass(frozen=True)
-class Space:
-    """One place where images are compared: an extractor, one of its layers, and the exact preprocessing."""
-
-    name: str
-    extractor: str
-    layer: str
-    shape: tuple[int, ...]
-    """Of one image's features."""
-    version: int
-    """Raised when the same name would give other values."""
-    preprocessing: str
-    """From uint8 RGB to the network's input, exactly."""
-    weights: WeightFile
-    """The file that defines the network, and that the digest covers."""
-    equivalents: tuple[WeightFile, ...] = ()
-    """Files that hold the same network in another form, accepted equally once the extractor has seen that they do."""
-    summary: str = ""
-    source: str = ""
-    """Paper or peer whose convention this is."""
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over everything that can change a value: extractor, layer, version, preprocessing, weights.
-
-        The weights enter by the digest of the defining file, whichever equivalent was loaded: pool3 from the offline
-        backbone and from torch-fidelity's file are one space, because the extractor refuses an equivalent whose
-        network does not give the defining file's features (`inception.check_backbone`). So moving to a machine that
-        has the other file neither recomputes a shard nor splits a leaderboard. Device and batch size stay out for
-        the same reason.
-        """
-        return digest(
-            {
-                "extractor": self.extractor,
-                "layer": self.layer,
-                "preprocessing": self.preprocessing,
-                "version": self.version,
-                "weights": self.weights.sha256,
-            }
-        )
-
-    @property
-    def width(self) -> int:
-        """Numbers per image: the product of `shape`."""
-        return math.prod(self.shape)
-
-
 _TF1 = (
     "RGB uint8 to float32, (v - 128) / 128, resized to 299x299 by TensorFlow 1's bilinear rule: "
     "source = target * (in / out), no half-pixel shift, no antialiasing, edges clamped"
 )
+_CLEAN = (
+    "RGB uint8 to float32, resized to 299x299 by antialiased bicubic (Keys, a = -0.5, half-pixel centres, as Pillow "
+    "does in its float mode), clamped to 0..255 and not rounded, (v - 128) / 128"
+)
+_TORCH = (
+    "RGB uint8 to float32, v / 127.5 - 1, resized to 299x299 bilinearly with half-pixel centres, no antialiasing, "
+    "edges clamped"
+)
+_AA = "RGB uint8 to float32, resized to 299x299 by antialiased bilinear (triangle, half-pixel centres), (v - 128) / 128"
 _LITE = (
     "RGB uint8 to float32, the whole picture resized to 224x224 by antialiased bicubic (Keys, a = -0.5, half-pixel "
     "centres, as Pillow does), clamped to 0..255 and not rounded, (v - 127) / 128"
@@ -129,6 +91,21 @@ def _lite0(name: str, layer: str, shape: tuple[int, ...], summary: str) -> Space
     )
 
 
+def _pool3(extractor: str, preprocessing: str, summary: str, source: str) -> Space:
+    return Space(
+        name=extractor,
+        extractor=extractor,
+        layer="pool3",
+        shape=(2048,),
+        version=1,
+        preprocessing=preprocessing,
+        weights=INCEPTION_BACKBONE,
+        equivalents=(INCEPTION_WITH_HEAD,),
+        summary=summary,
+        source=source,
+    )
+
+
 _ALL = (
     _inception("inception-tf", "pool3", (2048,), "FID's Inception, mean of the last 8x8 grid", _FID),
     _inception(
@@ -140,6 +117,24 @@ _ALL = (
     ),
     _inception(
         "inception-tf/logits", "logits", (1008,), "FID's Inception, class scores without bias (Inception Score)", _FID
+    ),
+    _pool3(
+        "inception-clean",
+        _CLEAN,
+        "FID's Inception after Pillow's bicubic, kept in float (clean-fid)",
+        "Parmar et al. 2022 (arXiv:2104.11222); clean-fid 0.1.35, mode clean",
+    ),
+    _pool3(
+        "inception-torch",
+        _TORCH,
+        "FID's Inception after torch's bilinear without antialiasing (pytorch-fid)",
+        "pytorch-fid 0.3.0; also piq, dgm-eval's inception and clean-fid's legacy_pytorch",
+    ),
+    _pool3(
+        "inception-aa",
+        _AA,
+        "FID's Inception after torch's antialiased bilinear (torchmetrics)",
+        "torchmetrics 1.8 and later, antialias=True",
     ),
     _lite0("effnet-lite0", "pooled", (1280,), "EfficientNet-Lite0, mean of the last 7x7 grid"),
     _lite0("effnet-lite0/logits", "logits", (1000,), "EfficientNet-Lite0, ImageNet-1k class scores"),

@@ -1,12 +1,18 @@
-"""inception-tf against torch-fidelity's module with the same weights."""
+"""The Inception spaces against the peers that define them, with the same weights."""
 
 from __future__ import annotations
 
+import warnings
+from itertools import combinations
 from pathlib import Path
 
+import cleanfid.inception_pytorch
+import numpy as np
 import pytest
 import torch
+from cleanfid.resize import make_resizer
 from torch import Tensor
+from torch.nn import functional
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
@@ -33,8 +39,8 @@ def tensors(tmp_path_factory) -> dict[str, Tensor]:
 
 
 @pytest.fixture(scope="module")
-def theirs(tensors, tmp_path_factory) -> FeatureExtractorInceptionV3:
-    """torch-fidelity's module with the offline backbone, its convolutions taken in order; the head stays random."""
+def named(tensors) -> dict[str, Tensor]:
+    """The offline backbone under the peers' names, its convolutions taken in order; the head is zero."""
     with torch.device("meta"):
         network = inception.Inception(head=False)
     ours = [name for name, module in network.named_modules() if isinstance(module, torch.nn.Conv2d)]
@@ -47,9 +53,26 @@ def theirs(tensors, tmp_path_factory) -> FeatureExtractorInceptionV3:
         state[f"{name}.bn.running_mean"] = tensors[f"{prefix}.mean"]
         state[f"{name}.bn.running_var"] = tensors[f"{prefix}.var"]
         state[f"{name}.bn.num_batches_tracked"] = torch.tensor(0)
+    return state
+
+
+@pytest.fixture(scope="module")
+def theirs(named, tmp_path_factory) -> FeatureExtractorInceptionV3:
+    """torch-fidelity's module, which is torchmetrics' too, and whose graph is clean-fid's."""
     path = Path(tmp_path_factory.mktemp("theirs")) / "weights.pth"
-    torch.save(state, path)
+    torch.save(named, path)
     return FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path))
+
+
+@pytest.fixture(scope="module")
+def pytorch_fids(named) -> torch.nn.Module:
+    """pytorch-fid's module, as clean-fid carries it; its weights come from the test instead of from the network."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cleanfid.inception_pytorch, "load_state_dict_from_url", lambda *_, **__: named)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The parameter 'pretrained' is deprecated", UserWarning)
+            warnings.filterwarnings("ignore", "Arguments other than a weight enum", UserWarning)
+            return cleanfid.inception_pytorch.InceptionV3(resize_input=False).eval()
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +102,65 @@ def test_the_resize_is_torch_fidelitys(height, width):
     expected = interpolate_bilinear_2d_like_tensorflow1x(images, size=(299, 299), align_corners=False)
     # Grey levels of 0 to 255: float32 rounding of a sum of four products.
     assert (tf1_bilinear(images, 299) - expected).abs().max() < 1e-4
+
+
+def pool3(theirs: FeatureExtractorInceptionV3, x: Tensor) -> Tensor:
+    """torch-fidelity's graph from the network's input on: its `forward` would resize once more."""
+    for name in (
+        *("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "MaxPool_1", "Conv2d_3b_1x1", "Conv2d_4a_3x3"),
+        *("MaxPool_2", "Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b", "Mixed_6c", "Mixed_6d"),
+        *("Mixed_6e", "Mixed_7a", "Mixed_7b", "Mixed_7c", "AvgPool"),
+    ):
+        x = getattr(theirs, name)(x)
+    return x.flatten(1)
+
+
+def prepared(tensors: dict[str, Tensor], space: str, images: Tensor) -> Tensor:
+    network = inception.build(tensors, where="test")
+    with torch.inference_mode():
+        return inception.InceptionExtractor(network, {"pool3"}, inception.PREPROCESSING[space])(images)["pool3"]
+
+
+PIPELINE_SIZES = [(32, 32), (256, 256), (500, 333)]
+
+
+@pytest.mark.parametrize(("height", "width"), PIPELINE_SIZES)
+def test_inception_clean_is_clean_fids_pipeline(tensors, theirs, height, width):
+    images = pictures(height, width)
+    resize = make_resizer("PIL", False, "bicubic", (299, 299))
+    resized = np.stack([resize(image.permute(1, 2, 0).numpy()) for image in images])
+    with torch.inference_mode():
+        expected = pool3(theirs, (torch.from_numpy(resized).permute(0, 3, 1, 2) - 128) / 128)
+    # Pillow rounds its weights and both of its passes to float32 in another order.
+    found = prepared(tensors, "inception-clean", images)
+    assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+@pytest.mark.parametrize(("height", "width"), PIPELINE_SIZES)
+def test_inception_torch_is_pytorch_fids_pipeline(tensors, pytorch_fids, height, width):
+    images = pictures(height, width)
+    # pytorch-fid: ToTensor gives v / 255, then its module resizes and maps to -1..1 (clean-fid's copy only maps).
+    resized = functional.interpolate(images.float() / 255, (299, 299), mode="bilinear", align_corners=False)
+    with torch.inference_mode():
+        expected = pytorch_fids(resized)[0].flatten(1)
+    found = prepared(tensors, "inception-torch", images)
+    assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+@pytest.mark.parametrize(("height", "width"), PIPELINE_SIZES)
+def test_inception_aa_is_torchmetrics_pipeline(tensors, theirs, height, width):
+    images = pictures(height, width)
+    # torchmetrics 1.8 and later: torch-fidelity's module behind this resize.
+    resized = functional.interpolate(images.float(), (299, 299), mode="bilinear", align_corners=False, antialias=True)
+    with torch.inference_mode():
+        expected = pool3(theirs, (resized - 128) / 128)
+    found = prepared(tensors, "inception-aa", images)
+    assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+def test_the_four_conventions_are_four(tensors):
+    images = pictures(500, 333)
+    found = {space: prepared(tensors, space, images) for space in inception.PREPROCESSING}
+    scale = found["inception-tf"].abs().max()
+    for one, other in combinations(found.values(), 2):
+        assert (one - other).abs().max() > 0.01 * scale

@@ -15,10 +15,13 @@ from sklearn.datasets import load_sample_image
 from genbench.errors import FeatureError, WeightsError
 from genbench.features import effnet, inception
 from genbench.features.extractor import CPU_BLOCK, Extractors, Reading, load_extractors, strict_float32
-from genbench.features.spaces import EFFICIENTNET_LITE0, INCEPTION_BACKBONE, INCEPTION_WITH_HEAD, SPACES, get
+from genbench.features.spaces import EFFICIENTNET_LITE0, INCEPTION_BACKBONE, INCEPTION_WITH_HEAD, get
 from genbench.weights import WeightFile, load_tensors, locate
 
-OFFLINE = tuple(space for space in SPACES.values() if space.name != "inception-tf/logits")
+OFFLINE = tuple(
+    get(name)
+    for name in ("inception-tf", "inception-tf/spatial", "effnet-lite0", "effnet-lite0/logits", "effnet-lite0/tokens")
+)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +73,13 @@ def test_every_space_has_the_shape_that_it_declares(extractors):
         assert features[space.name].shape == (2, *space.shape)
         assert features[space.name].dtype == torch.float32
         assert features[space.name].isfinite().all()
+
+
+def test_the_other_inception_conventions_need_no_download(cache):
+    spaces = [get(name) for name in ("inception-clean", "inception-torch", "inception-aa")]
+    features = load_extractors(spaces, cache=cache, offline=True)(pictures(2, side=400))
+    assert {name: tuple(values.shape) for name, values in features.items()} == {s.name: (2, 2048) for s in spaces}
+    assert not torch.equal(features["inception-torch"], features["inception-aa"])
 
 
 def test_an_image_does_not_see_its_batch(extractors):

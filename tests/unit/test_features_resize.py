@@ -11,9 +11,15 @@ from torch.nn import functional
 from genbench.features.resize import (
     bicubic_antialiased,
     bicubic_antialiased_matrix,
+    bilinear,
+    bilinear_antialiased,
+    bilinear_antialiased_matrix,
+    bilinear_matrix,
     tf1_bilinear,
     tf1_bilinear_matrix,
 )
+
+MATRICES = [tf1_bilinear_matrix, bilinear_matrix, bilinear_antialiased_matrix, bicubic_antialiased_matrix]
 
 
 def test_tf1_reads_at_multiples_of_the_ratio_and_clamps_at_the_end():
@@ -29,12 +35,12 @@ def test_tf1_skips_pixels_when_shrinking():
     assert torch.equal(tf1_bilinear_matrix(6, 2), expected)
 
 
-@pytest.mark.parametrize("matrix", [tf1_bilinear_matrix, bicubic_antialiased_matrix])
+@pytest.mark.parametrize("matrix", MATRICES)
 def test_the_same_size_is_left_alone(matrix):
     assert torch.equal(matrix(299, 299), torch.eye(299))
 
 
-@pytest.mark.parametrize("matrix", [tf1_bilinear_matrix, bicubic_antialiased_matrix])
+@pytest.mark.parametrize("matrix", MATRICES)
 @pytest.mark.parametrize("source", [1, 7, 32, 333, 1024])
 def test_a_flat_picture_stays_flat(matrix, source):
     assert matrix(source, 299).sum(1).sub(1).abs().max() < 1e-6
@@ -61,3 +67,17 @@ def test_bicubic_is_torchs_antialiased():
     theirs = functional.interpolate(picture, (224, 224), mode="bicubic", antialias=True)
     # Of 255 grey levels; torch computes its weights in float32.
     assert (bicubic_antialiased(picture, 224) - theirs).abs().max() < 1e-2
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (300, 451), (299, 100), (1, 640)])
+@pytest.mark.parametrize(("resize", "antialias"), [(bilinear, False), (bilinear_antialiased, True)])
+def test_bilinear_is_torchs(resize, antialias, height, width):
+    picture = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0)) * 255
+    theirs = functional.interpolate(picture, (299, 299), mode="bilinear", antialias=antialias)
+    # Of 255 grey levels, on noise; the antialiased weights are float64 here and float32 in torch.
+    assert (resize(picture, 299) - theirs).abs().max() < 1e-2
+
+
+def test_the_two_bilinear_rules_differ_only_when_shrinking():
+    assert torch.allclose(bilinear_matrix(64, 299), bilinear_antialiased_matrix(64, 299), atol=1e-5)
+    assert (bilinear_matrix(640, 299) - bilinear_antialiased_matrix(640, 299)).abs().max() > 0.1
