@@ -1,0 +1,174 @@
+"""How far generated images are from reference images in spatial structure: SSW, CFD and LSD; lower is better.
+
+    SSW   Wasserstein-1 distance of the images' LDS, CDS and RMSC, in standard deviations of the reference, and its mean
+    CFD   Fréchet distance of correlograms
+    LSD   kernel distance of layouts: the one that sees where things are
+
+They are genbench's own, and not yet checked against human judgement: diagnostics beside FID, not a ranking. Each is in
+units of the reference, which is taken as fixed in every standard error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from genbench.errors import FeatureError
+from genbench.metrics.frechet import frechet_distance
+from genbench.metrics.kernel import kernel_distance
+from genbench.metrics.moments import Float64, Moments
+from genbench.metrics.spatial.structure import PRESETS, cds, lds, rmsc
+from genbench.metrics.spatial.tokens import Grid
+
+_ALIKE = 1e-7
+"""A standard deviation of cosines that is rounding: RMSC of alike tokens is 0 to 1e-8."""
+
+
+class Distance(NamedTuple):
+    """A distance between two sets of images."""
+
+    value: float
+    stderr: float | None
+    """First order (influence function; LSD: delete-one jackknife), so it leaves out what `floor` says."""
+    floor: float
+    """About what as many images of the reference's own distribution would give."""
+
+
+class Shift(NamedTuple):
+    """One statistic of generated images against that of reference images, in standard deviations of the latter."""
+
+    distance: Distance
+    """Wasserstein-1: the mean difference of quantiles."""
+    shift: float
+    """Mean of the generated less mean of the reference: which way."""
+    shift_stderr: float
+    influence: Float64
+    """(N,), of mean 0: the distance moves by influence[i] / N when image i is given a little more weight."""
+
+
+class SpatialWasserstein(NamedTuple):
+    """SSW and its parts."""
+
+    mean: Distance
+    by_statistic: Mapping[str, Shift]
+    """``lds``, ``cds``, ``rmsc``."""
+
+
+def statistics(correlograms: Float64, grid: Grid, preset: str = "code") -> dict[str, Float64]:
+    """LDS, CDS and RMSC of each image, (N,) each, over the ranges of `structure.PRESETS`."""
+    ranges = PRESETS[preset](grid)
+    return {
+        "lds": lds(correlograms, grid, near=ranges.near, far=ranges.far),
+        "cds": cds(correlograms, grid, decay=ranges.decay),
+        "rmsc": rmsc(correlograms, grid),
+    }
+
+
+def spatial_wasserstein(
+    generated: Float64, reference: Float64, grid: Grid, *, preset: str = "code"
+) -> SpatialWasserstein:
+    """SSW of correlograms (N, H + W - 1) against (M, H + W - 1), N >= 2 and M >= 2.
+
+    Raises `FeatureError` for fewer images, and for a reference whose images are all alike in one of the statistics.
+    """
+    ours, theirs = statistics(generated, grid, preset), statistics(reference, grid, preset)
+    parts = {name: shift(ours[name], theirs[name], name) for name in ours}
+    influence = np.mean([part.influence for part in parts.values()], axis=0)
+    value = float(np.mean([part.distance.value for part in parts.values()]))
+    floor = float(np.mean([part.distance.floor for part in parts.values()]))
+    return SpatialWasserstein(Distance(value, _stderr(influence), floor), parts)
+
+
+def shift(generated: Float64, reference: Float64, what: str) -> Shift:
+    """Wasserstein-1 distance and signed shift of (N,) values against (M,), N >= 2 and M >= 2.
+
+    The floor is E|F_n - F_m| for two samples of the reference's distribution F, √(2/π · F(1-F)(1/N + 1/M)) at each
+    value: 1.29 √(1/N + 1/M) for a normal one.
+
+    Raises `FeatureError` for fewer images, for NaN, and for a reference that does not vary.
+    """
+    n, m = _counts(generated, reference)
+    scale = float(_scales(reference[:, None], what)[0])
+    values = np.sort(np.concatenate([generated, reference]))
+    gaps = np.diff(values) / scale
+    ours = np.searchsorted(np.sort(generated), values[:-1], side="right") / n
+    theirs = np.searchsorted(np.sort(reference), values[:-1], side="right") / m
+    spread = np.sqrt(2 / np.pi * theirs * (1 - theirs) * (1 / n + 1 / m))
+    # d|F_n - F_m| by the weight of image i: sign(F_n - F_m) wherever F_n has already stepped up at x_i.
+    slope = np.append(np.cumsum((np.sign(ours - theirs) * gaps)[::-1])[::-1], 0)
+    pull = slope[np.searchsorted(values, generated)]
+    influence = pull - pull.mean()
+    distance = Distance(float(np.abs(ours - theirs) @ gaps), _stderr(influence), float(spread @ gaps))
+    return Shift(
+        distance,
+        shift=float(generated.mean() - reference.mean()) / scale,
+        shift_stderr=float(generated.std(ddof=1)) / n**0.5 / scale,
+        influence=influence,
+    )
+
+
+def correlogram_frechet(generated: Float64, reference: Float64, grid: Grid, *, device: str = "cpu") -> Distance:
+    """CFD of correlograms (N, H + W - 1) against (M, H + W - 1), N >= 2 and M >= 2.
+
+    Distances 1 to min(H, W) - 1 take part, 15 of a 16x16 grid, each in standard deviations of the reference: farther
+    pairs are few and stand in corners. The floor is that of Gaussians with the reference's covariance, to first order:
+    (1/N + 1/M)(tr Σ + ½ Σᵢⱼ (1 + δᵢⱼ) λᵢλⱼ / (λᵢ + λⱼ)), λ its eigenvalues.
+
+    Raises `FeatureError` for fewer images, for NaN, for a reference that does not vary at one of the distances, and for
+    a grid that is one token wide.
+    """
+    n, m = _counts(generated, reference)
+    lags = slice(1, min(grid))
+    if min(grid) < 2:
+        raise FeatureError(
+            f"CFD is not defined on a grid of {grid.height}x{grid.width} tokens", hint="take a space with more tokens"
+        )
+    scale = _scales(reference[:, lags], "correlograms")
+    moments = Moments.from_features(reference[:, lags] / scale, "reference correlograms")
+    found = frechet_distance(generated[:, lags] / scale, moments, device=device)
+    floor = (1 / n + 1 / m) * _gaussian_bias(moments.cov)
+    return Distance(found.value, found.stderr, floor)
+
+
+def _gaussian_bias(cov: Float64) -> float:
+    values: Float64 = np.linalg.eigvalsh(cov).clip(min=0)
+    sums: Float64 = values[:, None] + values
+    terms = np.divide(np.outer(values, values), sums, out=np.zeros_like(sums), where=sums > 0)
+    return float(values.sum()) + float(terms.sum() + np.trace(terms)) / 2
+
+
+def layout_kernel(generated: Float64, reference: Float64, *, device: str = "cpu") -> Distance:
+    """LSD of layouts (N, 120) against (M, 120), N >= 2 and M >= 2: KD, which is unbiased, so its floor is 0.
+
+    Raises `FeatureError` for fewer images and for NaN.
+    """
+    found = kernel_distance(generated, reference, device=device)
+    return Distance(found.value, found.stderr, 0.0)
+
+
+def _counts(generated: Float64, reference: Float64) -> tuple[int, int]:
+    for what, values in (("generated", generated), ("reference", reference)):
+        if len(values) < 2:
+            raise FeatureError(
+                f"{len(values)} {what} image(s), at least 2 are needed", hint="give more images on both sides"
+            )
+        if not np.isfinite(values).all():
+            raise FeatureError(f"NaN or infinity among the {what} values", hint="leave those images out")
+    return len(generated), len(reference)
+
+
+def _scales(reference: Float64, what: str) -> Float64:
+    """(M, L) => (L,) standard deviations. Raises `FeatureError` where one is 0."""
+    scales: Float64 = reference.std(axis=0, ddof=1)
+    if (scales <= _ALIKE).any():
+        raise FeatureError(
+            f"the reference images are all alike in {what}: there is no unit to measure a difference in",
+            hint="give a reference of different images",
+        )
+    return scales
+
+
+def _stderr(influence: Float64) -> float:
+    return float(influence.std(ddof=1)) / len(influence) ** 0.5
