@@ -1,10 +1,9 @@
-"""What images are measured by: metrics, their feature spaces and references; and the way from images to numbers."""
+"""What images are measured by: metrics and their feature spaces; and the way from images to numbers."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,20 +13,22 @@ import numpy.typing as npt
 from torch import Tensor
 
 from genbench import console
-from genbench.digest import digest_file
+from genbench.digest import digest
+from genbench.engine.inputs import StoredImages
 from genbench.engine.local import PIXELS, PREVIEW, Images, Job, fill
 from genbench.errors import FeatureError, UsageError
 from genbench.features import spaces as feature_spaces
 from genbench.features.extractor import load_extractors
 from genbench.features.spaces import Space
 from genbench.images.preflight import Report, ShardFacts, preflight
+from genbench.images.sources import ImageSource
 from genbench.metrics import catalog
 from genbench.metrics.catalog import Metric
 from genbench.metrics.measure import measure_all
 from genbench.metrics.reference import Reference
 from genbench.plan import Plan, make_plan
-from genbench.records import MeasurementFacts, ReferenceFacts
-from genbench.shards import Shard, ShardCache, space_folder
+from genbench.records import MeasurementFacts
+from genbench.shards import Shard, ShardCache, space_folder, split
 
 
 class Questions(NamedTuple):
@@ -46,48 +47,6 @@ def parse_metrics(names: Sequence[str]) -> Questions:
     if not metrics:
         raise UsageError("no metric is asked for", hint="for example --metrics fid,kid,precision,recall")
     return Questions(metrics, {m.space: feature_spaces.get(m.space) for m in metrics})
-
-
-@dataclass(frozen=True)
-class References:
-    """What the images are compared with, by feature space."""
-
-    by_space: Mapping[str, Reference]
-    facts: ReferenceFacts
-
-
-def packaged_references(name: str, spaces: Mapping[str, Space], registry: Sequence[Path]) -> References:
-    """The statistics files of that name in the registry, one for each space.
-
-    Raises `UsageError` when there is none of that name, `FeatureError` when one was made in another space.
-    """
-    loaded: dict[str, Reference] = {}
-    sha256: dict[str, str] = {}
-    for space in spaces.values():
-        path = _reference_file(name, space, registry)
-        loaded[space.name] = Reference.load(path, space=space.name, space_digest=space.digest)
-        sha256[space.name] = digest_file(path)
-    return References(loaded, ReferenceFacts(name=name, sha256=sha256, n={s: r.n for s, r in loaded.items()}))
-
-
-def reference_names(registry: Sequence[Path]) -> list[str]:
-    """Names of the reference statistics in the registry."""
-    return sorted({path.parent.name for folder in registry for path in folder.glob("references/*/*.safetensors")})
-
-
-def _reference_file(name: str, space: Space, registry: Sequence[Path]) -> Path:
-    for folder in registry:
-        path = folder / "references" / name / f"{space.name.replace('/', '_')}.safetensors"
-        if path.is_file():
-            return path
-    if name not in reference_names(registry):
-        from genbench.errors import unknown
-
-        raise unknown("reference", name, reference_names(registry), where="registry/references")
-    raise UsageError(
-        f"reference {name!r} has no statistics in {space.name}",
-        hint="leave that space's metrics out, or give the reference as images",
-    )
 
 
 class Extraction:
@@ -177,7 +136,7 @@ def _folders(spaces: Sequence[Space]) -> dict[str, str]:
 def answers(
     questions: Questions,
     features: Mapping[str, npt.NDArray[np.float32]],
-    references: References,
+    references: Mapping[str, Reference],
     *,
     device: str,
     say: Callable[[str], None],
@@ -190,7 +149,7 @@ def answers(
     measured = measure_all(
         questions.metrics,
         features,
-        references.by_space,
+        references,
         space_digests={name: space.digest for name, space in questions.spaces.items()},
         device=device,
     )
@@ -216,3 +175,14 @@ def answers(
         say(f"  {metric.label:<24} {value.value:.6g}{error}   (n {value.n}, reference {value.n_reference})")
     say(f"  metrics took {console.duration(time.perf_counter() - started)}")
     return tuple(facts)
+
+
+def stored_images(source: ImageSource, n: int) -> Subject:
+    """The first `n` images of a source of files, as something to measure."""
+    return Subject(
+        title=source.name,
+        digest=digest({"files": source.digest}),
+        shards=split(0, n),
+        open=lambda: StoredImages(source),
+        labels=source.labels[:n] if source.labels else None,
+    )

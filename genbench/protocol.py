@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genbench.digest import digest
-from genbench.evaluation import Questions, References, packaged_references, parse_metrics
+from genbench.evaluation import Questions, parse_metrics
+from genbench.references import References, named
 from genbench.suites import Suite
 
 
@@ -28,7 +29,7 @@ def load_protocol(suite: Suite, registry: Sequence[Path]) -> Protocol:
     Raises `UsageError` for unknown metrics, spaces and references, and `FeatureError` for unfit reference statistics.
     """
     questions = parse_metrics(suite.metrics)
-    references = packaged_references(suite.reference, questions.spaces, registry)
+    references = named(suite.reference, questions.spaces, registry)
     identity = digest(
         {
             "suite": suite.model_dump(mode="json", exclude={"title", "runs", "metrics"}),

@@ -212,7 +212,7 @@ def _measure(block: Block, extraction: Extraction) -> Path:
     for warning in features.report.warnings():
         console.warn(f"{block.title}: {warning}")
     measurements = answers(
-        protocol.questions, features.by_space, protocol.references, device=settings.device, say=console.note
+        protocol.questions, features.by_space, protocol.references.by_space, device=settings.device, say=console.note
     )
     created, name = new_id()
     suite = protocol.suite

@@ -8,27 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genbench import console, provenance
-from genbench.digest import digest
-from genbench.engine.inputs import StoredImages
-from genbench.errors import FeatureError, UsageError
-from genbench.evaluation import (
-    Extraction,
-    Features,
-    Questions,
-    References,
-    Subject,
-    answers,
-    gather,
-    packaged_references,
-    plan_subject,
-    reference_names,
-)
-from genbench.features.spaces import Space
+from genbench.errors import UsageError
+from genbench.evaluation import Extraction, Features, Questions, answers, gather, plan_subject, stored_images
+from genbench.features.space import Space
 from genbench.images.sources import ImageSource, open_source
-from genbench.metrics.reference import Reference
 from genbench.protocol import Protocol
-from genbench.records import Costs, ImageFacts, Record, ReferenceFacts, SuiteFacts, new_id
-from genbench.shards import ShardCache, split
+from genbench.records import Costs, ImageFacts, Record, SuiteFacts, new_id
+from genbench.references import References, from_file, from_images, named, reference_names
+from genbench.shards import ShardCache
 
 
 @dataclass(frozen=True)
@@ -93,7 +80,7 @@ def _record(
     for warning in features.report.warnings():
         console.warn(f"{source.name}: {warning}")
     console.note(f"{source.name}: {n} images against {references.facts.name}")
-    measurements = answers(questions, features.by_space, references, device=settings.device, say=console.note)
+    measurements = answers(questions, features.by_space, references.by_space, device=settings.device, say=console.note)
     created, name = new_id()
     return Record(
         id=name,
@@ -113,13 +100,7 @@ def _record(
 
 
 def _features(source: ImageSource, n: int, extraction: Extraction, settings: Settings) -> Features:
-    subject = Subject(
-        title=source.name,
-        digest=digest({"files": source.digest}),
-        shards=split(0, n),
-        open=lambda: StoredImages(source),
-        labels=source.labels[:n] if source.labels else None,
-    )
+    subject = stored_images(source, n)
     cache = ShardCache(settings.cache)
     plan = plan_subject(subject, extraction.spaces, cache)
     return gather(subject, plan, extraction, cache, batch_size=settings.batch_size)
@@ -139,30 +120,8 @@ def _check_sizes(source: ImageSource, features: Features, resolution: int) -> No
 def _references(reference: str, spaces: Mapping[str, Space], extraction: Extraction, settings: Settings) -> References:
     path = Path(reference)
     if path.suffix == ".safetensors":
-        return _statistics_file(path, spaces)
+        return from_file(path, spaces)
     if not path.exists() and reference in reference_names(settings.registry):
-        return packaged_references(reference, spaces, settings.registry)
+        return named(reference, spaces, settings.registry)
     source = open_source(path, workers=settings.workers)
-    features = _features(source, len(source), extraction, settings)
-    for warning in features.report.warnings():
-        console.warn(f"{source.name} (reference): {warning}")
-    by_space = {
-        name: Reference.from_features(features.by_space[name], space=name, space_digest=space.digest)
-        for name, space in spaces.items()
-    }
-    facts = ReferenceFacts(
-        name=source.name, sha256=dict.fromkeys(spaces, source.digest), n=dict.fromkeys(spaces, len(source))
-    )
-    return References(by_space, facts)
-
-
-def _statistics_file(path: Path, spaces: Mapping[str, Space]) -> References:
-    if len(spaces) > 1:
-        raise FeatureError(
-            f"{path}: one file holds one feature space, the metrics need {', '.join(spaces)}",
-            hint="ask for the metrics of one space, or give the reference as images",
-        )
-    ((name, space),) = spaces.items()
-    loaded = Reference.load(path, space=name, space_digest=space.digest)
-    facts = ReferenceFacts(name=str(path), sha256={name: loaded.digest}, n={name: loaded.n})
-    return References({name: loaded}, facts)
+    return from_images(source, extraction, ShardCache(settings.cache), batch_size=settings.batch_size)

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from genbench.engine.inputs import SampledImages
-from genbench.evaluation import Extraction, packaged_references, parse_metrics
+from genbench.evaluation import Extraction, parse_metrics
 from genbench.images.datasets import training_labels
 from genbench.methods.sit.sampler import SiTSampler
 from genbench.methods.sit.settings import SiTSettings
 from genbench.metrics.measure import Measurement, measure_all
 from genbench.paths import cache_folder, data_folders
 from genbench.plan import labels
+from genbench.references import named
 
 METRICS = ("fd@inception-tf", "fd@effnet-lite0")
 BATCH = 64
@@ -56,5 +57,5 @@ def measure(
     questions, extraction = parse_metrics(METRICS), _extraction()
     parts = [extraction(batch.pixels) for batch in sampled.batches(0, images, BATCH)]
     features = {name: torch.cat([part[name] for part in parts]).numpy() for name in questions.spaces}
-    references = packaged_references("emoji32-train", questions.spaces, data_folders("registry", None))
+    references = named("emoji32-train", questions.spaces, data_folders("registry", None))
     return measure_all(questions.metrics, features, references.by_space)
