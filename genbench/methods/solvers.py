@@ -75,7 +75,7 @@ _MIDPOINT = (
 )
 _ORDER = 5
 _SAFETY, _GROW, _SHRINK = 0.9, 10.0, 0.2
-_NOISE = 16
+_NOISE = 64
 """Rounding of a network's output, in units of its last place."""
 
 
