@@ -89,8 +89,26 @@ def frechet_distance_of_moments(generated: Gaussian, reference: Gaussian, *, dev
 
 
 def _inner(generated: Gaussian, reference: Gaussian, device: str) -> Tensor:
+    """Lᵀ Σ L, of which only the lower triangle is meant to be read."""
     factor = torch.from_numpy(reference.factor).to(device)
-    return factor.T @ (torch.from_numpy(generated.cov).to(device) @ factor)
+    cov = torch.from_numpy(generated.cov).to(device)
+    if factor.shape != cov.shape or bool(factor.triu(1).any()):
+        return factor.T @ (cov @ factor)
+    return _lower_congruence(factor, cov)
+
+
+def _lower_congruence(factor: Tensor, cov: Tensor) -> Tensor:
+    """Lower triangle of Lᵀ Σ L for a lower triangular L, in 8 strips that leave out its zeros: 0.4 times the work."""
+    size = len(cov)
+    strip = max(-(-size // 8), 1)
+    half, inner = torch.empty_like(cov), torch.empty_like(cov)
+    for start in range(0, size, strip):
+        half[:, start : start + strip] = cov[:, start:] @ factor[start:, start : start + strip]
+    for start in range(0, size, strip):
+        stop = start + strip
+        inner[start:stop, :stop] = factor[start:, start:stop].T @ half[start:, :stop]
+        inner[start:stop, stop:] = 0
+    return inner
 
 
 def _largest(values: Tensor, rank: int) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from genbench.errors import FeatureError
 from genbench.metrics.inputs import Features, check_features
@@ -42,15 +43,27 @@ class Gaussian(Protocol):
 
 
 def symmetric_factor(cov: Float64, rank: int) -> Float64:
-    """V·√Λ of the `rank` largest positive eigenvalues of `cov` (d, d): (d, r), r <= `rank`.
+    """A factor L of `cov` (d, d) with L Lᵀ = `cov`: (d, r), r <= `rank`.
 
-    What lies beyond the rank that n images can give is rounding, and its square roots would not be small.
+    Cholesky's, lower triangular, where `cov` is of full rank; else V·√Λ of the `rank` largest positive eigenvalues. What
+    lies beyond the rank that n images can give is rounding, and its square roots would not be small.
     """
-    values, vectors = torch.linalg.eigh(torch.from_numpy(cov))
-    keep = values > values[-1] * len(cov) * torch.finfo(values.dtype).eps
+    matrix = torch.from_numpy(cov)
+    if rank >= len(cov):
+        lower, failed = torch.linalg.cholesky_ex(matrix)
+        pivots = lower.diagonal().square()
+        if not failed and pivots.min() > _negligible(pivots.max(), len(cov)):
+            triangular: Float64 = lower.numpy()
+            return triangular
+    values, vectors = torch.linalg.eigh(matrix)
+    keep = values > _negligible(values[-1], len(cov))
     keep[: max(len(cov) - rank, 0)] = False
     factor: Float64 = (vectors[:, keep] * values[keep].sqrt()).numpy()
     return factor
+
+
+def _negligible(largest: Tensor, size: int) -> Tensor:
+    return largest * size * torch.finfo(largest.dtype).eps
 
 
 @dataclass(frozen=True, eq=False)

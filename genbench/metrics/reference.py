@@ -120,7 +120,7 @@ class Reference:
 
     @cached_property
     def factor(self) -> Float64:
-        """V·√Λ of `cov`, (d, r); computed once (seconds at d = 2048) and kept."""
+        """`symmetric_factor` of `cov`, (d, r); computed once and kept."""
         return symmetric_factor(self.cov, self.n - 1)
 
     @cached_property
