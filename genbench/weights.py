@@ -56,6 +56,13 @@ class WeightFile:
             raise ValueError(f"{self.file!r} is not a file name inside the weights folder")
 
 
+class Located(NamedTuple):
+    """A file that is on this machine, its SHA-256 checked."""
+
+    file: WeightFile
+    path: Path
+
+
 class _Pin(NamedTuple):
     """What a file without a published digest was when it was first used."""
 

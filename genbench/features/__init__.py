@@ -1,9 +1,12 @@
 """Features: what a network sees in an image. A feature space is an extractor, its preprocessing, and one layer.
 
-spaces       the names, with what each depends on (imports no torch)
+space        what a feature space is, and what its digest covers (imports no torch)
+spaces       the names (imports no torch)
 extractor    images -> features of several spaces, one pass a network
-inception    the Inception graph that FID is defined on
+precision    strict float32, or bfloat16
+inception    the Inception graph that FID is defined on, behind four resizes
 effnet       EfficientNet-Lite0
-resize       TensorFlow 1's bilinear and Pillow's bicubic as constant matrices
+haar         wavelet packets
+resize       the resizing rules as constant matrices
 folding      batch normalisation into the convolution before it
 """

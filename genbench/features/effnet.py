@@ -114,14 +114,14 @@ class EfficientNetLite0(nn.Module):
         for index, block in enumerate(self._blocks):
             x = block(x)
             if index == TOKEN_BLOCK and "tokens" in layers:
-                found["tokens"] = x.permute(0, 2, 3, 1).flatten(1, 2).clone()
+                found["tokens"] = x.permute(0, 2, 3, 1).flatten(1, 2).float().clone()
                 if len(layers) == 1:
                     return found
-        pooled = functional.relu6(self._conv_head(x), inplace=True).mean((2, 3))
+        pooled = functional.relu6(self._conv_head(x), inplace=True).float().mean((2, 3))
         if "pooled" in layers:
             found["pooled"] = pooled
         if "logits" in layers:
-            found["logits"] = self._fc(pooled)
+            found["logits"] = self._fc(pooled).float()
         return found
 
 
@@ -129,11 +129,11 @@ class EffNetExtractor:
     """uint8 images of any size to the layers asked for."""
 
     def __init__(self, network: EfficientNetLite0, layers: Collection[str]) -> None:
-        self._network, self._layers = network, frozenset(layers)
+        self.network, self._layers = network, frozenset(layers)
 
     def __call__(self, images: Tensor) -> dict[str, Tensor]:
         """uint8 (N, 3, H, W) => float32 {layer: (N, *shape)}."""
-        features: dict[str, Tensor] = self._network(preprocess(images), self._layers)
+        features: dict[str, Tensor] = self.network(preprocess(images), self._layers)
         return features
 
 

@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from genbench.errors import FeatureError, WeightsError
-from genbench.features import effnet, inception
-from genbench.features.spaces import Space
-from genbench.weights import WeightFile, find, locate
+from genbench.features import effnet, haar, inception
+from genbench.features.precision import computing, lower
+from genbench.features.space import Precision, Space
+from genbench.weights import Located, WeightFile, find, locate
 
 
 class Extractor(Protocol):
     """A feature network with its preprocessing. An image's features do not depend on the rest of the batch."""
+
+    @property
+    def network(self) -> nn.Module | None:
+        """What may be computed in lower precision; None where there is no network."""
+        ...
 
     def __call__(self, images: Tensor) -> dict[str, Tensor]:
         """uint8 (N, 3, H, W) => float32 {layer: (N, *shape)}, only the layers that it was loaded for."""
         ...
 
 
-Loader = Callable[[WeightFile, Path, Collection[str], torch.device | str], Extractor]
+Loader = Callable[[Sequence[Located], Collection[str], torch.device | str], Extractor]
+"""Files of weights where they lie, the layers to read, and the device, to an extractor."""
+
+
+def _from_one_file(load: Callable[[WeightFile, Path, Collection[str], torch.device | str], Extractor]) -> Loader:
+    def loader(files: Sequence[Located], layers: Collection[str], device: torch.device | str) -> Extractor:
+        ((file, path),) = files
+        return load(file, path, layers, device)
+
+    return loader
+
 
 LOADERS: Mapping[str, Loader] = MappingProxyType(
-    {name: partial(inception.load, prepare=prepare) for name, prepare in inception.PREPROCESSING.items()}
-    | {"effnet-lite0": effnet.load}
+    {
+        name: _from_one_file(partial(inception.load, prepare=prepare))
+        for name, prepare in inception.PREPROCESSING.items()
+    }
+    | {
+        "effnet-lite0": _from_one_file(effnet.load),
+        "pixels": lambda _files, _layers, _device: haar.HaarExtractor(),
+    }
 )
 """Extractor names to what loads them."""
 
@@ -40,17 +61,19 @@ CPU_BLOCK = 16
 
 
 class Reading(NamedTuple):
-    """One network, and which of its layers is which space."""
+    """One network, which of its layers is which space, and how exactly it computes."""
 
     extractor: Extractor
     spaces: tuple[Space, ...]
+    precision: Precision = "exact"
 
 
 class Extractors:
     """Several feature spaces, read from as few networks as carry them.
 
-    Runs in strict float32: TF32 is off inside the call, and the process's settings are as before after it. Rounding
-    is all that batch size and device change: less than 1e-5 of the largest feature.
+    Exact spaces run in strict float32: TF32 is off inside the call, and the process's settings are as before after
+    it. Rounding is all that batch size and device change: less than 1e-5 of the largest feature. Fast spaces run
+    their network in bfloat16, which moves features by about 1 % of the largest.
     """
 
     def __init__(self, readings: Sequence[Reading], device: torch.device | str) -> None:
@@ -68,12 +91,18 @@ class Extractors:
             )
         features: dict[str, Tensor] = {}
         block = CPU_BLOCK if self._device.type == "cpu" else max(len(images), 1)
-        with torch.inference_mode(), strict_float32():
-            for extractor, spaces in self._readings:
-                blocks = [extractor(part.to(self._device)) for part in torch.split(images, block)]
+        with torch.inference_mode():
+            for extractor, spaces, precision in self._readings:
+                with computing(precision, self._device):
+                    blocks = [extractor(part.to(self._device)) for part in torch.split(images, block)]
                 for space in spaces:
                     features[space.name] = torch.cat([layers[space.layer] for layers in blocks])
         return features
+
+    @property
+    def spaces(self) -> tuple[Space, ...]:
+        """What is read, each with the precision that it is read in; their digests name the features."""
+        return tuple(space for reading in self._readings for space in reading.spaces)
 
 
 def load_extractors(
@@ -83,50 +112,57 @@ def load_extractors(
     cache: Path,
     extra_dirs: Sequence[Path] = (),
     offline: bool | None = None,
+    precision: Precision | None = None,
 ) -> Extractors:
     """A function from images to the features of all `spaces`, keyed by space name, weights located and loaded.
+
+    `precision` reads all of them so; None leaves each as it is. Shards are named by the digests of
+    `Extractors.spaces`, or of ``space.at(precision)``, so that fast features are never taken for exact ones.
 
     Raises `WeightsError` if weights are missing or altered, `FeatureError` if a space needs a part of the network that
     no file on this machine has.
     """
+    if precision is not None:
+        spaces = [space.at(precision) for space in spaces]
     readings = []
-    for name in dict.fromkeys(space.extractor for space in spaces):
-        members = tuple(space for space in spaces if space.extractor == name)
-        file, path = _weights_for(members, cache=cache, extra_dirs=extra_dirs, offline=offline)
-        extractor = LOADERS[name](file, path, {space.layer for space in members}, device)
-        readings.append(Reading(extractor, members))
+    for name, mode in dict.fromkeys((space.extractor, space.precision) for space in spaces):
+        members = tuple(space for space in spaces if (space.extractor, space.precision) == (name, mode))
+        files = _files_for(members, cache=cache, extra_dirs=extra_dirs, offline=offline)
+        extractor = LOADERS[name](files, {space.layer for space in members}, device)
+        if mode == "fast" and extractor.network is not None:
+            lower(extractor.network)
+        readings.append(Reading(extractor, members, mode))
     return Extractors(readings, device)
 
 
-def _weights_for(
+def _files_for(
     spaces: Sequence[Space], *, cache: Path, extra_dirs: Sequence[Path], offline: bool | None
-) -> tuple[WeightFile, Path]:
-    """A file that serves all `spaces`, and where it lies: one that is here if there is one, else the first fetched."""
+) -> list[Located]:
+    """Where the files of one network lie: the one with the network first, then what it needs besides."""
+    first = spaces[0]
+    if first.weights is None:
+        return []
+    main = _network_for(spaces, first.weights, cache=cache, extra_dirs=extra_dirs, offline=offline)
+    further = [Located(f, locate(f, cache=cache, extra_dirs=extra_dirs, offline=offline)) for f in first.further]
+    return [main, *further]
+
+
+def _network_for(
+    spaces: Sequence[Space], weights: WeightFile, *, cache: Path, extra_dirs: Sequence[Path], offline: bool | None
+) -> Located:
+    """A file that serves all `spaces`: one that is here if there is one, else the first fetched."""
     accepted = [
         file
-        for file in (spaces[0].weights, *spaces[0].equivalents)
+        for file in (weights, *spaces[0].equivalents)
         if all(file in (space.weights, *space.equivalents) for space in spaces)
     ]
     for file in accepted:
         if path := find(file, cache=cache, extra_dirs=extra_dirs):
-            return file, path
+            return Located(file, path)
     try:
-        return accepted[0], locate(accepted[0], cache=cache, extra_dirs=extra_dirs, offline=offline)
+        return Located(accepted[0], locate(accepted[0], cache=cache, extra_dirs=extra_dirs, offline=offline))
     except WeightsError as error:
         for space in spaces:
             if space.extractor == "inception-tf" and space.layer == "logits":
                 raise inception.no_head(hint=error.hint) from error
         raise
-
-
-@contextmanager
-def strict_float32() -> Iterator[None]:
-    """Full float32 and repeatable convolutions on every device, where a GPU's defaults are TF32 and the fastest."""
-    precision = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        cudnn = torch.backends.cudnn
-        with cudnn.flags(enabled=cudnn.enabled, benchmark=False, deterministic=True, allow_tf32=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(precision)

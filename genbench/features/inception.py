@@ -205,18 +205,18 @@ class Inception(nn.Module):
         x = self.Mixed_6c(self.Mixed_6b(self.Mixed_6a(x)))  # N x 768 x 17 x 17
         one = self.Mixed_6d.branch1x1(x)
         if "spatial" in layers:
-            found["spatial"] = one[:, :SPATIAL_CHANNELS].permute(0, 2, 3, 1).flatten(1)
+            found["spatial"] = one[:, :SPATIAL_CHANNELS].permute(0, 2, 3, 1).flatten(1).float()
         if not {"pool3", "logits"}.intersection(layers):
             return found
         x = self.Mixed_6e(self.Mixed_6d.join(x, one))
         x = self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(x)))  # N x 2048 x 8 x 8
-        pool3 = x.mean((2, 3))
+        pool3 = x.float().mean((2, 3))
         if "pool3" in layers:
             found["pool3"] = pool3
         if "logits" in layers:
             if self.fc is None:
                 raise no_head()
-            found["logits"] = self.fc(pool3)
+            found["logits"] = self.fc(pool3).float()
         return found
 
 
@@ -279,11 +279,11 @@ class InceptionExtractor:
     ) -> None:
         if "logits" in layers and network.fc is None:
             raise no_head()
-        self._network, self._layers, self._prepare = network, frozenset(layers), prepare
+        self.network, self._layers, self._prepare = network, frozenset(layers), prepare
 
     def __call__(self, images: Tensor) -> dict[str, Tensor]:
         """uint8 (N, 3, H, W) => float32 {layer: (N, *shape)}."""
-        features: dict[str, Tensor] = self._network(self._prepare(images), self._layers)
+        features: dict[str, Tensor] = self.network(self._prepare(images), self._layers)
         return features
 
 

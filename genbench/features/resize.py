@@ -8,6 +8,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from genbench.features.precision import float32_only
+
 
 def tf1_bilinear(images: Tensor, side: int) -> Tensor:
     """TensorFlow 1's ``resize_bilinear`` with align_corners off: float32 (N, C, H, W) => (N, C, side, side).
@@ -44,7 +46,8 @@ def _apply(images: Tensor, side: int, matrix: Callable[[int, int], Tensor]) -> T
     height, width = images.shape[-2:]
     across = matrix(width, side).to(images.device)
     down = matrix(height, side).to(images.device)
-    return down @ (images @ across.T)
+    with float32_only(images.device):
+        return down @ (images @ across.T)
 
 
 @lru_cache(maxsize=64)

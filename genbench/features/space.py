@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from genbench.digest import digest
 from genbench.weights import WeightFile
+
+Precision = Literal["exact", "fast"]
+"""exact: strict float32. fast: the network in bfloat16; other values, so another digest."""
 
 
 @dataclass(frozen=True)
@@ -17,18 +22,21 @@ class Space:
     extractor: str
     layer: str
     shape: tuple[int, ...]
-    """Of one image's features."""
+    """Of one image's features; 0 for a length that follows the size of the image."""
     version: int
     """Raised when the same name would give other values."""
     preprocessing: str
     """From uint8 RGB to the network's input, exactly."""
-    weights: WeightFile
-    """The file that defines the network, and that the digest covers."""
+    weights: WeightFile | None
+    """The file that defines the network, and that the digest covers; None for arithmetic on pixels."""
     equivalents: tuple[WeightFile, ...] = ()
     """Files that hold the same network in another form, accepted equally once the extractor has seen that they do."""
     summary: str = ""
     source: str = ""
     """Paper or peer whose convention this is."""
+    further: tuple[WeightFile, ...] = ()
+    """Files that are needed besides `weights`, which the digest covers too."""
+    precision: Precision = "exact"
 
     @property
     def digest(self) -> str:
@@ -38,19 +46,31 @@ class Space:
         backbone and from torch-fidelity's file are one space, because the extractor refuses an equivalent whose
         network does not give the defining file's features (`inception.check_backbone`). So moving to a machine that
         has the other file neither recomputes a shard nor splits a leaderboard. Device and batch size stay out for
-        the same reason.
+        the same reason. A file whose authors publish no digest enters by its address; it is pinned at first use.
         """
-        return digest(
-            {
-                "extractor": self.extractor,
-                "layer": self.layer,
-                "preprocessing": self.preprocessing,
-                "version": self.version,
-                "weights": self.weights.sha256,
-            }
-        )
+        covered = {
+            "extractor": self.extractor,
+            "layer": self.layer,
+            "preprocessing": self.preprocessing,
+            "version": self.version,
+            "weights": _identity(self.weights),
+        }
+        # What stands at its default is left out, so that digests from before it existed stay valid.
+        if self.further:
+            covered["further"] = [_identity(file) for file in self.further]
+        if self.precision != "exact":
+            covered["precision"] = self.precision
+        return digest(covered)
+
+    def at(self, precision: Precision) -> Space:
+        """The same space computed with that precision: another digest under the same name."""
+        return dataclasses.replace(self, precision=precision)
 
     @property
     def width(self) -> int:
-        """Numbers per image: the product of `shape`."""
+        """Numbers per image: the product of `shape`; 0 where it follows the size of the image."""
         return math.prod(self.shape)
+
+
+def _identity(file: WeightFile | None) -> str | None:
+    return None if file is None else file.sha256 or file.url

@@ -143,7 +143,19 @@ _ALL = (
     ),
 )
 
-SPACES: Mapping[str, Space] = MappingProxyType({space.name: space for space in _ALL})
+_HAAR4 = Space(
+    name="pixels/haar4",
+    extractor="pixels",
+    layer="packets",
+    shape=(256, 0),
+    version=1,
+    preprocessing="RGB uint8 to float64, v / 255; orthonormal Haar packets of level 4 (sides: multiples of 16)",
+    weights=None,
+    summary="256 Haar wavelet packets of the pixels, each (channel, row, column); no network",
+    source="Veeramacheneni et al. 2025 (arXiv:2312.15289), Fréchet wavelet distance",
+)
+
+SPACES: Mapping[str, Space] = MappingProxyType({space.name: space for space in (*_ALL, _HAAR4)})
 
 
 def get(name: str) -> Space:

@@ -14,7 +14,8 @@ from sklearn.datasets import load_sample_image
 
 from genbench.errors import FeatureError, WeightsError
 from genbench.features import effnet, inception
-from genbench.features.extractor import CPU_BLOCK, Extractors, Reading, load_extractors, strict_float32
+from genbench.features.extractor import CPU_BLOCK, Extractors, Reading, load_extractors
+from genbench.features.precision import strict_float32
 from genbench.features.spaces import EFFICIENTNET_LITE0, INCEPTION_BACKBONE, INCEPTION_WITH_HEAD, get
 from genbench.weights import WeightFile, load_tensors, locate
 
@@ -121,6 +122,7 @@ def test_other_images_than_uint8_rgb_nchw_are_refused(extractors, images):
 
 def test_one_pass_of_a_network_serves_all_its_spaces():
     class Counting:
+        network = None
         calls = 0
 
         def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -149,6 +151,25 @@ def test_a_layer_alone_is_the_layer_among_others(backbone, lite0):
                 alone = network(x, {layer})
                 assert alone.keys() == {layer}
                 assert torch.equal(alone[layer], everything[layer])
+
+
+def test_fast_is_another_space_near_the_exact_one(cache):
+    spaces = [get("inception-tf"), get("effnet-lite0")]
+    fast = load_extractors(spaces, cache=cache, offline=True, precision="fast")
+    assert [space.precision for space in fast.spaces] == ["fast", "fast"]
+    assert {space.digest for space in fast.spaces}.isdisjoint(space.digest for space in spaces)
+    exact = load_extractors(spaces, cache=cache, offline=True)(pictures(3))
+    for name, values in fast(pictures(3)).items():
+        assert values.dtype == torch.float32
+        off = ((values - exact[name]).norm() / exact[name].norm()).item()
+        # bfloat16 has 8 bits: above float32's rounding, and far below what tells two pictures apart.
+        assert 1e-5 < off < 0.06, name
+
+
+def test_the_images_are_prepared_in_float32_for_the_fast_network_too():
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = inception.preprocess(pictures(1, side=64))
+    assert torch.equal(inside, inception.preprocess(pictures(1, side=64)))
 
 
 def test_precision_settings_are_left_as_they_were():

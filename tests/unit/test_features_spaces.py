@@ -25,6 +25,7 @@ def test_widths_are_those_of_the_literature():
         "inception-clean": 2048,
         "inception-torch": 2048,
         "inception-aa": 2048,
+        "pixels/haar4": 0,
         "effnet-lite0": 1280,
         "effnet-lite0/logits": 1000,
         "effnet-lite0/tokens": 196 * 112,
@@ -47,6 +48,9 @@ def test_digests_that_packaged_statistics_rest_on_do_not_move():
         {"version": 2},
         {"preprocessing": "other"},
         {"weights": WeightFile("default_1.pt", sha256="0" * 64)},
+        {"weights": WeightFile("default_1.pt", url="https://example.org/default_1.pt")},
+        {"further": (WeightFile("heads.pth", sha256="0" * 64),)},
+        {"precision": "fast"},
     ],
 )
 def test_the_digest_covers_what_changes_a_value(change):
