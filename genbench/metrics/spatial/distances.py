@@ -31,7 +31,10 @@ class Distance(NamedTuple):
 
     value: float
     stderr: float | None
-    """First order (influence function; LSD: delete-one jackknife), so it leaves out what `floor` says."""
+    """First order (influence function; LSD: delete-one jackknife), so the bias that `floor` tells is not in it.
+
+    Between sets of one distribution it errs high: by a sixth for SSW's parts in simulations.
+    """
     floor: float
     """About what as many images of the reference's own distribution would give."""
 
@@ -136,7 +139,7 @@ def _gaussian_bias(cov: Float64) -> float:
     values: Float64 = np.linalg.eigvalsh(cov).clip(min=0)
     sums: Float64 = values[:, None] + values
     terms = np.divide(np.outer(values, values), sums, out=np.zeros_like(sums), where=sums > 0)
-    return float(values.sum()) + float(terms.sum() + np.trace(terms)) / 2
+    return float(values.sum()) + (float(terms.sum()) + float(terms.trace())) / 2
 
 
 def layout_kernel(generated: Float64, reference: Float64, *, device: str = "cpu") -> Distance:
@@ -171,4 +174,4 @@ def _scales(reference: Float64, what: str) -> Float64:
 
 
 def _stderr(influence: Float64) -> float:
-    return float(influence.std(ddof=1)) / len(influence) ** 0.5
+    return float(influence.std(ddof=1) / len(influence) ** 0.5)

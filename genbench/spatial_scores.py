@@ -1,0 +1,242 @@
+"""Spatial structure, from images to numbers: of an encoder on some images, and of images against other images.
+
+    images = describe(token_space("effnet-lite0/tokens"), Path("photos"), settings)
+    structure(images)                 # LDS, CDS, RMSC: properties of the encoder on these images
+    distances(images, others)         # SSW, CFD, LSD: how far the images are from others
+
+Tokens are read one shard at a time, and 151 numbers an image are kept of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from genbench import console
+from genbench.digest import digest
+from genbench.engine.inputs import StoredImages
+from genbench.errors import UsageError, unknown
+from genbench.evaluation import Extraction, Features, Subject, gather, plan_subject
+from genbench.features import spaces
+from genbench.features.spaces import Space
+from genbench.images.preflight import ShardFacts, preflight
+from genbench.images.sources import ImageSource, open_source
+from genbench.metrics.moments import Float64
+from genbench.metrics.spatial.correlogram import correlograms
+from genbench.metrics.spatial.distances import (
+    Distance,
+    correlogram_frechet,
+    layout_kernel,
+    spatial_wasserstein,
+    statistics,
+)
+from genbench.metrics.spatial.foreground import Bools, balanced, patch_masks, srss
+from genbench.metrics.spatial.layout import layouts
+from genbench.metrics.spatial.structure import PRESETS, mean_over_images
+from genbench.metrics.spatial.tokens import Grid, square_grid
+from genbench.shards import Shard, ShardCache, split
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How tokens are made and described; only `preset`, `mirrored` and `limit` change a number."""
+
+    cache: Path
+    device: str = "cpu"
+    batch_size: int = 64
+    workers: int | None = None
+    limit: int | None = None
+    """Take only the first so many images."""
+    preset: str = "code"
+    """One of `metrics.spatial.structure.PRESETS`."""
+    mirrored: bool = False
+    """Average each layout with its mirror image, for data sets that are trained on with random flips."""
+
+
+class Description(NamedTuple):
+    """What is kept of a set of images."""
+
+    space: Space
+    grid: Grid
+    settings: Settings
+    correlograms: Float64
+    """(N, H + W - 1)."""
+    layouts: Float64
+    """(N, 120)."""
+    srss: Float64 | None
+    """(N,), NaN where an image's mask leaves it undefined; None without masks."""
+
+
+class SpatialValue(NamedTuple):
+    """One row of the table."""
+
+    metric: str
+    value: float | None
+    """None for SRSS without masks."""
+    stderr: float | None
+    n: int
+    """Images that have a value."""
+    n_reference: int | None = None
+    floor: float | None = None
+    """Distances: what as many images of the reference's own distribution would give."""
+
+
+class Lag(NamedTuple):
+    """One point of the mean correlogram."""
+
+    distance: int
+    """Manhattan, in tokens."""
+    pairs: int
+    """Ordered pairs of tokens so far apart, in one image."""
+    value: float
+    stderr: float | None
+    n: int
+
+
+def token_space(name: str) -> Space:
+    """The space of that name, whose features are tokens on a square grid.
+
+    Raises `UsageError` for an unknown space and for one without tokens, `FeatureError` for a grid that is not square.
+    """
+    known = [space.name for space in spaces.SPACES.values() if len(space.shape) == 2]
+    if name not in spaces.SPACES:
+        raise unknown("token space", name, known)
+    space = spaces.get(name)
+    if len(space.shape) != 2:
+        raise UsageError(
+            f"{name} gives one vector an image, and spatial structure is one of tokens",
+            hint=f"spaces of tokens: {', '.join(known)}",
+        )
+    square_grid(space.shape[0])
+    return space
+
+
+def describe(space: Space, images: Path, settings: Settings, *, masks: Path | None = None) -> Description:
+    """Correlogram and layout of every image at `images`, and SRSS with `masks`: one for each, bright on the object.
+
+    Masks are matched by order, and by name where both sides have file names. Raises `UsageError` for masks that do not
+    match, `ImageError` for files that cannot be read, and `FeatureError` for tokens that are not finite.
+    """
+    source = open_source(images, workers=settings.workers)
+    mask_source = None if masks is None else open_source(masks, workers=settings.workers)
+    if mask_source is not None and len(mask_source) != len(source):
+        raise UsageError(
+            f"{masks}: {len(mask_source)} masks for {len(source)} images", hint="give one mask for each image"
+        )
+    grid = square_grid(space.shape[0])
+    g, layout, contrast = [], [], []
+    facts: list[ShardFacts] = []
+    for shard, features in _features(space, source, settings):
+        tokens = features.by_space[space.name].reshape(shard.size, *space.shape)
+        g.append(correlograms(tokens, grid, device=settings.device))
+        layout.append(layouts(tokens, grid, mirrored=settings.mirrored, device=settings.device))
+        known = [ShardFacts.from_json(found["preflight"]) for found in features.facts]
+        facts += known
+        if mask_source is not None:
+            names = [name for one in known for name in one.names]
+            contrast.append(_srss(tokens, _masks(mask_source, shard, names, grid), grid, settings))
+    n = sum(len(part) for part in g)
+    for warning in preflight(facts, source.labels[:n] if source.labels else None).warnings():
+        console.warn(f"{source.name}: {warning}")
+    found = np.concatenate(contrast) if contrast else None
+    return Description(space, grid, settings, np.concatenate(g), np.concatenate(layout), found)
+
+
+def _features(space: Space, source: ImageSource, settings: Settings) -> Iterator[tuple[Shard, Features]]:
+    extraction = Extraction([space], device=settings.device, cache=settings.cache)
+    cache = ShardCache(settings.cache)
+    n = min(len(source), settings.limit or len(source))
+    for shard in split(0, n):
+        whole = n == shard.size
+        subject = Subject(
+            title=source.name if whole else f"{source.name} {shard.first + 1}-{shard.first + shard.size} of {n}",
+            digest=digest({"files": source.digest}),
+            shards=[shard],
+            open=lambda: StoredImages(source),
+        )
+        plan = plan_subject(subject, extraction.spaces, cache)
+        yield shard, gather(subject, plan, extraction, cache, batch_size=settings.batch_size)
+
+
+def _srss(tokens: npt.NDArray[np.float32], masks: Bools, grid: Grid, settings: Settings) -> Float64:
+    ranges = PRESETS[settings.preset](grid)
+    values = srss(tokens, masks, grid, same=ranges.same, far=ranges.far, device=settings.device)
+    values[~balanced(masks)] = np.nan
+    return values
+
+
+def _masks(source: ImageSource, shard: Shard, image_names: list[str], grid: Grid) -> Bools:
+    """(n, T). Raises `UsageError` where a mask's file is called otherwise than its image's."""
+    patches: list[Bools] = []
+    names: list[str] = []
+    for batch in source.batches(shard.first, shard.size, 64):
+        patches.append(patch_masks(batch.pixels.amax(dim=1).numpy(), grid))
+        names += [facts.name for facts in batch.facts]
+    for image, mask in zip(image_names, names, strict=True):
+        if _is_file(image) and _is_file(mask) and _stem(image) != _stem(mask):
+            raise UsageError(
+                f"{source.name}: mask {mask} stands where image {image} has its own",
+                hint="call each mask as its image; the suffix may differ",
+            )
+    return np.concatenate(patches)
+
+
+def _is_file(name: str) -> bool:
+    return not name.endswith("]")  # arr_0[17], a row of an array
+
+
+def _stem(name: str) -> PurePosixPath:
+    return PurePosixPath(name).with_suffix("")
+
+
+def structure(images: Description) -> list[SpatialValue]:
+    """LDS, CDS, SRSS and RMSC: means over images with their standard errors.
+
+    SRSS is over the images whose mask has both object and background (a quarter of the tokens each), and without a
+    value where there are no masks. Raises `FeatureError` if no mask is such.
+    """
+    n = len(images.correlograms)
+    per_image = statistics(images.correlograms, images.grid, images.settings.preset)
+    rows = {name: SpatialValue(name, *mean_over_images(values)) for name, values in per_image.items()}
+    contrast = SpatialValue("srss", None, None, 0)
+    if images.srss is not None:
+        contrast = SpatialValue("srss", *mean_over_images(images.srss))
+        if contrast.n < n:
+            console.note(f"srss: {n - contrast.n} of {n} images are left out, whose masks are nearly empty or full")
+    return [rows["lds"], rows["cds"], contrast, rows["rmsc"]]
+
+
+def distances(images: Description, reference: Description) -> list[SpatialValue]:
+    """SSW and its parts, the signed shifts of those, CFD and LSD; all but the shifts are better when lower.
+
+    Raises `FeatureError` for a single image on either side, and for a reference whose images are all alike.
+    """
+    ours, theirs = images.correlograms, reference.correlograms
+    device, n, m = images.settings.device, len(ours), len(theirs)
+
+    def row(name: str, found: Distance) -> SpatialValue:
+        return SpatialValue(name, found.value, found.stderr, n, m, found.floor)
+
+    ssw = spatial_wasserstein(ours, theirs, images.grid, preset=images.settings.preset)
+    parts = ssw.by_statistic.items()
+    return [
+        row("ssw", ssw.mean),
+        *(row(f"ssw-{name}", part.distance) for name, part in parts),
+        *(SpatialValue(f"shift-{name}", part.shift, part.shift_stderr, n, m) for name, part in parts),
+        row("cfd", correlogram_frechet(ours, theirs, images.grid, device=device)),
+        row("lsd", layout_kernel(images.layouts, reference.layouts, device=device)),
+    ]
+
+
+def correlogram(images: Description) -> list[Lag]:
+    """The mean correlogram, by distance, with its standard error over images."""
+    columns: list[npt.NDArray[Any]] = list(images.correlograms.T)
+    return [
+        Lag(distance, int(pairs), *mean_over_images(values))
+        for distance, (pairs, values) in enumerate(zip(images.grid.pairs, columns, strict=True))
+    ]
