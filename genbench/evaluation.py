@@ -37,6 +37,12 @@ class Questions(NamedTuple):
     metrics: tuple[Metric, ...]
     spaces: dict[str, Space]
 
+    @property
+    def compared(self) -> dict[str, Space]:
+        """The spaces in which some metric needs a reference."""
+        needed = {metric.space for metric in self.metrics if metric.statistic.needs}
+        return {name: space for name, space in self.spaces.items() if name in needed}
+
 
 def parse_metrics(names: Sequence[str]) -> Questions:
     """Metrics by name, without repeats, in the order given.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from genbench.digest import digest
 from genbench.evaluation import Questions, parse_metrics
-from genbench.references import References, named
+from genbench.references import References, Shelf
 from genbench.suites import Suite
 
 
@@ -23,13 +21,13 @@ class Protocol:
     """Covers seeds, labels, reference SHA-256, feature spaces with their weights, and metric versions."""
 
 
-def load_protocol(suite: Suite, registry: Sequence[Path]) -> Protocol:
+def load_protocol(suite: Suite, shelf: Shelf) -> Protocol:
     """Resolve a suite; the reference is read now, so that a missing one costs no sampling.
 
     Raises `UsageError` for unknown metrics, spaces and references, and `FeatureError` for unfit reference statistics.
     """
     questions = parse_metrics(suite.metrics)
-    references = named(suite.reference, questions.spaces, registry)
+    references = shelf.load(suite.reference, questions.compared)
     identity = digest(
         {
             "suite": suite.model_dump(mode="json", exclude={"title", "runs", "metrics"}),

@@ -6,15 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from genbench import console
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from genbench import console, published_statistics
+from genbench.cards import Sha256
 from genbench.digest import digest_file
 from genbench.errors import FeatureError, UsageError, unknown
 from genbench.evaluation import Extraction, gather, plan_subject, stored_images
+from genbench.features import spaces
 from genbench.features.space import Space
-from genbench.images.sources import ImageSource
+from genbench.images.sources import ImageSource, open_source
 from genbench.metrics.reference import Reference
 from genbench.records import ReferenceFacts
+from genbench.schema import Strict, load_toml
 from genbench.shards import ShardCache
+from genbench.weights import WeightFile, locate
 
 
 @dataclass(frozen=True)
@@ -30,47 +38,102 @@ def reference_file(name: str, space: str) -> Path:
     return Path("references") / name / f"{space.replace('/', '_')}.safetensors"
 
 
-def reference_names(registry: Sequence[Path]) -> list[str]:
-    """Names of the reference statistics in the registry."""
-    return sorted({path.parent.name for folder in registry for path in folder.glob("references/*/*.safetensors")})
+class PublishedReference(Strict):
+    """``references/<name>.toml`` of a registry: statistics that another tool publishes at an address."""
+
+    format: str
+    """One of `genbench.published_statistics.FORMATS`."""
+    file: str
+    """File name in the cache."""
+    url: str
+    sha256: Sha256 | None = None
+    """Pinned at first use where the publisher gives none."""
+    n: int = Field(ge=2)
+    """Images behind the moments; the file does not say."""
+    dataset: str
+    resolution: int = Field(gt=0)
 
 
-def named(name: str, spaces: Mapping[str, Space], registry: Sequence[Path]) -> References:
-    """The statistics files of that name in the registry, one for each space.
+@dataclass(frozen=True)
+class Shelf:
+    """Where named references are looked for, and how published ones are made ready."""
 
-    Raises `UsageError` when there is none of that name, `FeatureError` when one was made in another space.
-    """
-    files = {space: _find(name, space, registry) for space in spaces}
-    loaded = {s: Reference.load(f, space=s, space_digest=spaces[s].digest) for s, f in files.items()}
-    sha256 = {space: digest_file(path) for space, path in files.items()}
-    return References(loaded, ReferenceFacts(name=name, sha256=sha256, n={s: r.n for s, r in loaded.items()}))
+    registry: Sequence[Path]
+    cache: Path
+    device: str = "cpu"
+    batch_size: int = 64
+
+    def names(self) -> list[str]:
+        """References that have statistics files here, or an address to fetch them from."""
+        ready = {path.parent.name for folder in self.registry for path in folder.glob("references/*/*.safetensors")}
+        published = {path.stem for folder in self.registry for path in folder.glob("references/*.toml")}
+        return sorted(ready | published)
+
+    def load(self, name: str, wanted: Mapping[str, Space]) -> References:
+        """The statistics of that name in each space; published ones are fetched and converted, once.
+
+        Raises `UsageError` when there is none of that name, `FeatureError` when one was made in another space, and
+        `WeightsError` when published statistics cannot be had.
+        """
+        files = {space: self._find(name, space) for space in wanted}
+        loaded = {s: Reference.load(f, space=s, space_digest=wanted[s].digest) for s, f in files.items()}
+        sha256 = {space: digest_file(path) for space, path in files.items()}
+        return References(loaded, ReferenceFacts(name=name, sha256=sha256, n={s: r.n for s, r in loaded.items()}))
+
+    def _find(self, name: str, space: str) -> Path:
+        for folder in self.registry:
+            path = folder / reference_file(name, space)
+            if path.is_file():
+                return path
+        for folder in self.registry:
+            path = folder / "references" / f"{name}.toml"
+            if path.is_file():
+                return self._fetched(name, load_toml(PublishedReference, path), space)
+        known = self.names()
+        if name not in known:
+            raise unknown("reference", name, known, where="registry/references")
+        raise _lacks(name, space)
+
+    def _fetched(self, name: str, published: PublishedReference, space: str) -> Path:
+        spec = WeightFile(file=published.file, sha256=published.sha256, url=published.url)
+        source = locate(spec, cache=self.cache)
+        home = self.cache / "references" / digest_file(source)
+        if not home.is_dir():
+            made = from_published(
+                source,
+                published.format,
+                published.n,
+                device=self.device,
+                cache=self.cache,
+                batch_size=self.batch_size,
+                resolution=published.resolution,
+            )
+            for made_space, reference in made.items():
+                reference.save(home / reference_file(name, made_space))
+        path = home / reference_file(name, space)
+        if not path.is_file():
+            raise _lacks(name, space)
+        return path
 
 
-def _find(name: str, space: str, registry: Sequence[Path]) -> Path:
-    for folder in registry:
-        path = folder / reference_file(name, space)
-        if path.is_file():
-            return path
-    known = reference_names(registry)
-    if name not in known:
-        raise unknown("reference", name, known, where="registry/references")
-    raise UsageError(
+def _lacks(name: str, space: str) -> UsageError:
+    return UsageError(
         f"reference {name!r} has no statistics in {space}",
         hint=f"`genbench reference build IMAGES --name {name} --space {space}` makes them",
     )
 
 
-def from_file(path: Path, spaces: Mapping[str, Space]) -> References:
+def from_file(path: Path, wanted: Mapping[str, Space]) -> References:
     """One statistics file, which holds one feature space.
 
     Raises `FeatureError` when the metrics need another space, or more than one.
     """
-    if len(spaces) > 1:
+    if len(wanted) > 1:
         raise FeatureError(
-            f"{path}: one file holds one feature space, the metrics need {', '.join(spaces)}",
+            f"{path}: one file holds one feature space, the metrics need {', '.join(wanted)}",
             hint="ask for the metrics of one space, or give the reference as images",
         )
-    ((name, space),) = spaces.items()
+    ((name, space),) = wanted.items()
     loaded = Reference.load(path, space=name, space_digest=space.digest)
     facts = ReferenceFacts(name=str(path), sha256={name: digest_file(path)}, n={name: loaded.n})
     return References({name: loaded}, facts)
@@ -104,3 +167,52 @@ def from_images(
         n=dict.fromkeys(by_space, len(source)),
     )
     return References(by_space, facts)
+
+
+def check_resolution(source: ImageSource, resolution: int) -> None:
+    """Look at the first image only: whether every one is of that size is known when all have been read.
+
+    Raises `UsageError` when it is of another size than ``resolution`` squared.
+    """
+    first = next(iter(source.batches(0, 1, 1)))
+    height, width = first.pixels.shape[2:]
+    if (height, width) != (resolution, resolution):
+        raise UsageError(
+            f"{source.name}: images of {width}x{height}, the suite asks for {resolution}x{resolution}",
+            hint="resize them as the protocol says",
+        )
+
+
+def from_published(
+    path: Path, form: str, n: int, *, device: str, cache: Path, batch_size: int, resolution: int | None = None
+) -> dict[str, Reference]:
+    """Statistics that another tool published, by feature space; see `genbench.published_statistics` for the formats.
+
+    Where images lie beside the moments (ADM), their features are extracted: they serve the metrics that compare pairs,
+    and are not the images behind the moments.
+
+    Raises `FeatureError` for files that are not what the format says, and `UsageError` for images that are not of the
+    `resolution` asked for.
+    """
+    published = published_statistics.read(path, form, n)
+    features: Mapping[str, npt.NDArray[np.float32]] = {}
+    if published.has_images:
+        source = open_source(path)
+        if resolution is not None:
+            check_resolution(source, resolution)
+        extraction = Extraction([spaces.get(space) for space in published.moments], device=device, cache=cache)
+        subject, shards = stored_images(source, len(source)), ShardCache(cache)
+        plan = plan_subject(subject, extraction.spaces, shards)
+        features = gather(subject, plan, extraction, shards, batch_size=batch_size).by_space
+    origin = {"file": path.name, "sha256": digest_file(path), "format": form}
+    return {
+        space: Reference.from_moments(
+            moments,
+            space=space,
+            space_digest=spaces.get(space).digest,
+            features=features.get(space),
+            indices=np.arange(len(features[space])) if space in features else None,
+            source=origin,
+        )
+        for space, moments in published.moments.items()
+    }

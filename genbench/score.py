@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from genbench import console, provenance
 from genbench.errors import UsageError
 from genbench.evaluation import Extraction, Features, Questions, answers, gather, plan_subject, stored_images
-from genbench.features.space import Space
 from genbench.images.sources import ImageSource, open_source
 from genbench.protocol import Protocol
 from genbench.records import Costs, ImageFacts, Record, SuiteFacts, new_id
-from genbench.references import References, from_file, from_images, named, reference_names
+from genbench.references import References, Shelf, from_file, from_images
 from genbench.shards import ShardCache
 
 
@@ -39,7 +38,7 @@ def score(path: Path, reference: str, questions: Questions, settings: Settings) 
     """
     extraction = Extraction(list(questions.spaces.values()), device=settings.device, cache=settings.cache)
     source = open_source(path, workers=settings.workers)
-    references = _references(reference, questions.spaces, extraction, settings)
+    references = _references(reference, questions, extraction, settings)
     n = min(len(source), settings.limit or len(source))
     return _record(source, n, questions, references, extraction, settings, None)
 
@@ -117,11 +116,12 @@ def _check_sizes(source: ImageSource, features: Features, resolution: int) -> No
         )
 
 
-def _references(reference: str, spaces: Mapping[str, Space], extraction: Extraction, settings: Settings) -> References:
+def _references(reference: str, questions: Questions, extraction: Extraction, settings: Settings) -> References:
     path = Path(reference)
     if path.suffix == ".safetensors":
-        return from_file(path, spaces)
-    if not path.exists() and reference in reference_names(settings.registry):
-        return named(reference, spaces, settings.registry)
+        return from_file(path, questions.compared)
+    shelf = Shelf(settings.registry, settings.cache, settings.device, settings.batch_size)
+    if not path.exists() and reference in shelf.names():
+        return shelf.load(reference, questions.compared)
     source = open_source(path, workers=settings.workers)
     return from_images(source, extraction, ShardCache(settings.cache), batch_size=settings.batch_size)

@@ -17,7 +17,7 @@ from genbench.methods.sit.settings import SiTSettings
 from genbench.metrics.measure import Measurement, measure_all
 from genbench.paths import cache_folder, data_folders
 from genbench.plan import labels
-from genbench.references import named
+from genbench.references import Shelf
 
 METRICS = ("fd@inception-tf", "fd@effnet-lite0")
 BATCH = 64
@@ -57,5 +57,5 @@ def measure(
     questions, extraction = parse_metrics(METRICS), _extraction()
     parts = [extraction(batch.pixels) for batch in sampled.batches(0, images, BATCH)]
     features = {name: torch.cat([part[name] for part in parts]).numpy() for name in questions.spaces}
-    references = named("emoji32-train", questions.spaces, data_folders("registry", None))
+    references = Shelf(data_folders("registry", None), cache_folder(None)).load("emoji32-train", questions.spaces)
     return measure_all(questions.metrics, features, references.by_space)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from genbench import __version__, console
-from genbench.cli import cache_commands, list_commands, run_commands, store_commands
+from genbench.cli import cache_commands, list_commands, reference_commands, run_commands, store_commands
 from genbench.errors import GenbenchError
 
 OK, NO, MISUSE, CRASH, INTERRUPTED = 0, 1, 2, 3, 130
@@ -50,6 +50,7 @@ app.command()(store_commands.sql)
 app.command()(store_commands.leaderboard)
 app.add_typer(store_commands.store_app, name="store")
 app.add_typer(cache_commands.cache_app, name="cache")
+app.add_typer(reference_commands.reference_app, name="reference")
 
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 """ClickException, whose module moved between versions of typer."""

@@ -67,6 +67,7 @@ def run(
     from genbench.methods.runs import parse_overrides, select
     from genbench.protocol import load_protocol
     from genbench.records import check_writable
+    from genbench.references import Shelf
     from genbench.suites import find_suite
 
     registries = data_folders("registry", registry)
@@ -89,7 +90,9 @@ def run(
         keep_images=keep_images,
     )
     check_writable(settings.results)
-    blocks = runner.blocks(load_protocol(chosen, registries), runs, settings)
+    blocks = runner.blocks(
+        load_protocol(chosen, Shelf(registries, settings.cache, settings.device, batch_size)), runs, settings
+    )
     finished = {b.title: record for b in blocks if keep_images is None and (record := b.finished())}
     work = [b for b in blocks if b.title not in finished]
     console.note(runner.describe_plan(work, len(finished)))
@@ -154,6 +157,7 @@ def score(
     from genbench.evaluation import parse_metrics
     from genbench.protocol import load_protocol
     from genbench.records import check_writable, write_record
+    from genbench.references import Shelf
     from genbench.score import Settings, score_suite
     from genbench.score import score as measure
     from genbench.suites import find_suite
@@ -179,7 +183,9 @@ def score(
         if metrics is not None:
             raise UsageError("--metrics and --suite exclude each other", hint="a suite names its own metrics")
         chosen = find_suite(suite, data_folders("suites", suites))
-        made = score_suite(path, load_protocol(chosen, registries), settings)
+        made = score_suite(
+            path, load_protocol(chosen, Shelf(registries, settings.cache, settings.device, batch_size)), settings
+        )
     else:
         asked = (metrics or "fid,kid,precision,recall").split(",")
         made = measure(path, str(reference), parse_metrics([name.strip() for name in asked if name.strip()]), settings)
