@@ -159,11 +159,13 @@ def test_fast_is_another_space_near_the_exact_one(cache):
     assert [space.precision for space in fast.spaces] == ["fast", "fast"]
     assert {space.digest for space in fast.spaces}.isdisjoint(space.digest for space in spaces)
     exact = load_extractors(spaces, cache=cache, offline=True)(pictures(3))
-    for name, values in fast(pictures(3)).items():
-        assert values.dtype == torch.float32
-        off = ((values - exact[name]).norm() / exact[name].norm()).item()
-        # bfloat16 has 8 bits: above float32's rounding, and far below what tells two pictures apart.
-        assert 1e-5 < off < 0.06, name
+    found = fast(pictures(3))
+    assert found["inception-tf"].dtype == torch.float32
+    off = (found["inception-tf"] - exact["inception-tf"]).norm() / exact["inception-tf"].norm()
+    # bfloat16 has 8 bits: above float32's rounding, and below what tells two pictures apart.
+    assert 1e-4 < off < 0.06
+    # Lite0 loses too much in bfloat16 and stays as it is.
+    assert torch.equal(found["effnet-lite0"], exact["effnet-lite0"])
 
 
 def test_the_images_are_prepared_in_float32_for_the_fast_network_too():
