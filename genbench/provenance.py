@@ -47,7 +47,8 @@ def collect(device: str) -> Provenance:
     return Provenance(
         genbench=__version__,
         python=platform.python_version(),
-        packages={name: v for name in PACKAGES if (v := _version(name))},
+        # torch's own word names its build (+cpu, +cu132), which package metadata may leave out
+        packages={name: v for name in PACKAGES if (v := torch.__version__ if name == "torch" else _version(name))},
         commit=commit,
         dirty=dirty,
         platform=platform.platform(),
