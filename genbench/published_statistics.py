@@ -63,7 +63,7 @@ def read(path: Path, form: str, n: int) -> Published:
             hint="a .pkl runs code when it is loaded: convert it where you trust it, with numpy.savez(mu=…, sigma=…)",
         )
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             moments = {
                 space: _moments(path, space, archive, keys, n)
                 for space, keys in FORMATS[form].items()
