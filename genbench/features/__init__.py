@@ -6,6 +6,7 @@ extractor    images -> features of several spaces, one pass a network
 precision    strict float32, or bfloat16
 inception    the Inception graph that FID is defined on, behind four resizes
 effnet       EfficientNet-Lite0
+vgg          VGG-16 as LPIPS sees it
 haar         wavelet packets
 resize       the resizing rules as constant matrices
 folding      batch normalisation into the convolution before it

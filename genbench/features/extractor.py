@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from genbench.errors import FeatureError, WeightsError
-from genbench.features import effnet, haar, inception
+from genbench.features import effnet, haar, inception, vgg
 from genbench.features.precision import computing, lower
 from genbench.features.space import Precision, Space
 from genbench.weights import Located, WeightFile, find, locate
@@ -51,6 +51,7 @@ LOADERS: Mapping[str, Loader] = MappingProxyType(
     | {
         "effnet-lite0": _from_one_file(effnet.load),
         "pixels": lambda _files, _layers, _device: haar.HaarExtractor(),
+        "vgg16-lpips": vgg.load,
     }
 )
 """Extractor names to what loads them."""

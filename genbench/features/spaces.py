@@ -39,6 +39,23 @@ EFFICIENTNET_LITE0 = WeightFile(
 """EfficientNet-Lite0 with ImageNet-1k weights, converted from TensorFlow's release."""
 
 
+VGG16 = WeightFile(
+    file="vgg16-397923af.pth",
+    sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+    url="https://download.pytorch.org/models/vgg16-397923af.pth",
+    licence="BSD-3-Clause",
+)
+"""torchvision's VGG-16, IMAGENET1K_V1."""
+
+LPIPS_HEADS = WeightFile(
+    file="lpips-v0.1-vgg.pth",
+    sha256="a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
+    url="https://github.com/richzhang/PerceptualSimilarity/raw/master/lpips/weights/v0.1/vgg.pth",
+    package=("lpips", "weights/v0.1/vgg.pth"),
+    licence="BSD-2-Clause",
+)
+"""The learned weight of every VGG-16 channel that LPIPS reads, version 0.1."""
+
 _TF1 = (
     "RGB uint8 to float32, (v - 128) / 128, resized to 299x299 by TensorFlow 1's bilinear rule: "
     "source = target * (in / out), no half-pixel shift, no antialiasing, edges clamped"
@@ -155,7 +172,22 @@ _HAAR4 = Space(
     source="Veeramacheneni et al. 2025 (arXiv:2312.15289), Fréchet wavelet distance",
 )
 
-SPACES: Mapping[str, Space] = MappingProxyType({space.name: space for space in (*_ALL, _HAAR4)})
+_LPIPS = Space(
+    name="vgg16-lpips",
+    extractor="vgg16-lpips",
+    layer="embedding",
+    shape=(0,),
+    version=1,
+    preprocessing=(
+        "RGB uint8 to float32 at its own size, v / 127.5 - 1, less (-0.030, -0.088, -0.188), over (0.458, 0.448, 0.450)"
+    ),
+    weights=VGG16,
+    further=(LPIPS_HEADS,),
+    summary="VGG-16 features normalised and weighted so that squared distances are LPIPS; large (8.0 M at 256x256)",
+    source="Zhang et al. 2018 (arXiv:1801.03924); lpips 0.1.4, version 0.1",
+)
+
+SPACES: Mapping[str, Space] = MappingProxyType({space.name: space for space in (*_ALL, _HAAR4, _LPIPS)})
 
 
 def get(name: str) -> Space:

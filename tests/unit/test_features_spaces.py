@@ -26,6 +26,7 @@ def test_widths_are_those_of_the_literature():
         "inception-torch": 2048,
         "inception-aa": 2048,
         "pixels/haar4": 0,
+        "vgg16-lpips": 0,
         "effnet-lite0": 1280,
         "effnet-lite0/logits": 1000,
         "effnet-lite0/tokens": 196 * 112,
