@@ -166,6 +166,17 @@ def test_the_floor_of_the_correlogram_distance() -> None:
     assert np.mean([draw.value for draw in draws]) == pytest.approx(expected, rel=0.1)
 
 
+def test_heavy_tails_raise_the_floor_as_they_raise_the_distance() -> None:
+    # Each image has a contrast of its own; a common factor s, E s⁴ / (E s²)² = 6 / Γ(2.5)² = 3.4.
+    def draw(n: int) -> np.ndarray:
+        return RNG.standard_normal((n, 31)) * RNG.exponential(1, (n, 1)) ** 0.75
+
+    draws = [correlogram_frechet(draw(1000), draw(1500), GRID) for _ in range(30)]
+    values = np.mean([draw.value for draw in draws])
+    assert values > 1.5 * (1 / 1000 + 1 / 1500) * (15 + 60)
+    assert np.mean([draw.floor for draw in draws]) == pytest.approx(values, rel=0.15)
+
+
 def test_cfd_is_the_frechet_distance_of_scaled_lags() -> None:
     scale = G_OTHERS[:, 1:16].std(axis=0, ddof=1)
     expected = frechet_distance_of_moments(

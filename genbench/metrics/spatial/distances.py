@@ -116,8 +116,9 @@ def correlogram_frechet(generated: Float64, reference: Float64, grid: Grid, *, d
     """CFD of correlograms (N, H + W - 1) against (M, H + W - 1), N >= 2 and M >= 2.
 
     Distances 1 to min(H, W) - 1 take part, 15 of a 16x16 grid, each in standard deviations of the reference: farther
-    pairs are few and stand in corners. The floor is that of Gaussians with the reference's covariance, to first order:
-    (1/N + 1/M)(tr Σ + ½ Σᵢⱼ (1 + δᵢⱼ) λᵢλⱼ / (λᵢ + λⱼ)), λ its eigenvalues.
+    pairs are few and stand in corners. The floor is the bias of the estimate between two samples of the reference's
+    distribution, to first order: (1/N + 1/M)(tr Σ + ½ Σᵢⱼ Var(uᵢuⱼ) / (λᵢ + λⱼ)), where λ are the eigenvalues of its
+    covariance Σ and u the deviations from its mean along the eigenvectors. Outliers, which correlograms have, raise it.
 
     Raises `FeatureError` for fewer images, for NaN, for a reference that does not vary at one of the distances, and for
     a grid that is one token wide.
@@ -129,17 +130,20 @@ def correlogram_frechet(generated: Float64, reference: Float64, grid: Grid, *, d
             f"CFD is not defined on a grid of {grid.height}x{grid.width} tokens", hint="take a space with more tokens"
         )
     scale = _scales(reference[:, lags], "correlograms")
-    moments = Moments.from_features(reference[:, lags] / scale, "reference correlograms")
+    theirs = reference[:, lags] / scale
+    moments = Moments.from_features(theirs, "reference correlograms")
     found = frechet_distance(generated[:, lags] / scale, moments, device=device)
-    floor = (1 / n + 1 / m) * _gaussian_bias(moments.cov)
-    return Distance(found.value, found.stderr, floor)
+    return Distance(found.value, found.stderr, floor=(1 / n + 1 / m) * _frechet_bias(theirs, moments))
 
 
-def _gaussian_bias(cov: Float64) -> float:
-    values: Float64 = np.linalg.eigvalsh(cov).clip(min=0)
-    sums: Float64 = values[:, None] + values
-    terms = np.divide(np.outer(values, values), sums, out=np.zeros_like(sums), where=sums > 0)
-    return float(values.sum()) + (float(terms.sum()) + float(terms.trace())) / 2
+def _frechet_bias(values: Float64, moments: Moments) -> float:
+    """The expected FD between two samples of the distribution of (M, L) values, divided by 1/N + 1/M."""
+    eigenvalues, vectors = np.linalg.eigh(moments.cov)
+    keep = eigenvalues > eigenvalues[-1] * len(eigenvalues) * np.finfo(np.float64).eps
+    spread: Float64 = eigenvalues[keep]
+    squares = np.square((values - moments.mean) @ vectors[:, keep])
+    variances: Float64 = squares.T @ squares / len(squares) - np.diag(spread**2)
+    return float(spread.sum()) + float((variances / (spread[:, None] + spread)).sum()) / 2
 
 
 def layout_kernel(generated: Float64, reference: Float64, *, device: str = "cpu") -> Distance:
