@@ -72,8 +72,11 @@ def test_flags_that_can_move_a_digit_are_recorded(monkeypatch):
     assert (before.deterministic, before.tf32) == (False, torch.backends.cuda.matmul.allow_tf32)
     # Setting determinism for real imports torch's compiler, which takes seconds.
     monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: True)
-    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", not before.tf32)
-    after = provenance.collect("cpu")
+    torch.backends.cuda.matmul.allow_tf32 = not before.tf32
+    try:
+        after = provenance.collect("cpu")
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before.tf32
     assert (after.deterministic, after.tf32) == (True, not before.tf32)
 
 
