@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from genbench.metrics.comparison import Comparison, Measurement
-from genbench.metrics.inputs import Features, check_features, check_width
-from genbench.metrics.moments import Float64, Gaussian, Moments
+from genbench.metrics.inputs import Features, Float64, check_features, check_width
+from genbench.metrics.moments import Gaussian, Moments
 
 
 class FrechetDistance(NamedTuple):
@@ -86,6 +86,26 @@ def frechet_distance_of_moments(generated: Gaussian, reference: Gaussian, *, dev
     shift = generated.mean - reference.mean
     traces = float(np.trace(generated.cov)), float(np.trace(reference.cov))
     return float(shift @ shift) + _covariance_term(*traces, trace_sqrt)
+
+
+def frechet_value(features: Features, reference: Gaussian, *, device: str = "cpu") -> float:
+    """FD of features (N, d), N >= 2, without standard error and influences, which take longer than the value.
+
+    Raises `FeatureError` as `frechet_distance` does.
+    """
+    check_features(features, "features")
+    check_width(features.shape[1], len(reference.mean))
+    if len(features) > features.shape[1]:
+        return frechet_distance_of_moments(Moments.from_features(features), reference, device=device)
+    mean = features.mean(axis=0, dtype=np.float64)
+    centred = torch.from_numpy(features - mean).to(device)
+    cov = torch.from_numpy(reference.cov).to(device)
+    n = len(features)
+    squares = torch.linalg.eigvalsh(centred @ cov @ centred.T / (n - 1))
+    trace = float(centred.square().sum()) / (n - 1)
+    shift = mean - reference.mean
+    trace_sqrt = float(_largest(squares, n - 1).sqrt().sum())
+    return float(shift @ shift) + _covariance_term(trace, float(np.trace(reference.cov)), trace_sqrt)
 
 
 def _inner(generated: Gaussian, reference: Gaussian, device: str) -> Tensor:

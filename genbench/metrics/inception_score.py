@@ -15,8 +15,7 @@ import torch
 
 from genbench.errors import FeatureError
 from genbench.metrics.comparison import Comparison, Measurement
-from genbench.metrics.inputs import Features, check_features
-from genbench.metrics.moments import Float64
+from genbench.metrics.inputs import Features, Float64, check_features
 
 _SEED = 2020
 _ADM_CHUNK = 5000

@@ -12,6 +12,7 @@ from genbench.errors import FeatureError
 _ROWS = 4096
 Features = npt.NDArray[np.floating[Any]]
 """(N, d), float32 or float64."""
+Float64 = npt.NDArray[np.float64]
 
 
 def check_features(features: Features, what: str, *, at_least: int = 2) -> None:
@@ -50,3 +51,16 @@ def check_width(width: int, reference_width: int, space: str | None = None) -> N
             f"features are {width} wide, {named} is {reference_width} wide",
             hint="extract both sides in one feature space",
         )
+
+
+def unit_length(features: Features, what: str) -> Float64:
+    """(N, d) features brought to Euclidean length 1, float64. Raises `FeatureError` for a row of zeros."""
+    rows = features.astype(np.float64)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not lengths.all():
+        raise FeatureError(
+            f"{what}: row {int((lengths == 0).argmax())} is all zeros and has no direction",
+            hint="look at that image, or take a metric that compares distances",
+        )
+    unit: Float64 = rows / lengths
+    return unit

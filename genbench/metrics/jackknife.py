@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from genbench.metrics.moments import Float64
+from genbench.metrics.inputs import Float64
 
 
 def jackknife_stderr(without: Float64) -> float:

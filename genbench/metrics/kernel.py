@@ -7,6 +7,7 @@ Products and sums are float64: the distance is a small difference of large sums.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -14,10 +15,11 @@ import torch
 from torch import Tensor
 
 from genbench.metrics.comparison import Comparison, Measurement
-from genbench.metrics.inputs import Features, check_features, check_width
-from genbench.metrics.moments import Float64
+from genbench.metrics.inputs import Features, Float64, check_features, check_width
 
 _TILE = 1024
+Kernel = Callable[[Tensor, Tensor], Tensor]
+"""float64 (n, d) and (m, d) => the kernel of each pair (n, m)."""
 
 
 class KernelDistance(NamedTuple):
@@ -43,9 +45,9 @@ def kernel_distance(generated: Features, reference: Features, *, device: str = "
     check_features(reference, "reference features")
     check_width(generated.shape[1], reference.shape[1])
     n, m = len(generated), len(reference)
-    among = _row_sums_among(generated, device)
-    across = _row_sums_across(generated, reference, device)
-    reference_term = float(_row_sums_among(reference, device).sum()) / (m * (m - 1))
+    among = row_sums_among(generated, _cubic, device=device)
+    across = row_sums_across(generated, reference, _cubic, device=device)
+    reference_term = float(row_sums_among(reference, _cubic, device=device).sum()) / (m * (m - 1))
     value = float(among.sum()) / (n * (n - 1)) + reference_term - 2 * float(across.sum()) / (n * m)
     if n < 3:
         return KernelDistance(value, None, np.full(n, np.nan))
@@ -81,18 +83,18 @@ def kernel_distance_of_subsets(
     for s in range(subsets):
         x = generated[rng.choice(len(generated), size, replace=False)]
         y = reference[rng.choice(len(reference), size, replace=False)]
-        within = sum(float(_row_sums_among(side, "cpu").sum()) for side in (x, y)) / (size * (size - 1))
-        values[s] = within - 2 * float(_row_sums_across(x, y, "cpu").sum()) / size**2
+        within = sum(float(row_sums_among(side, _cubic).sum()) for side in (x, y)) / (size * (size - 1))
+        values[s] = within - 2 * float(row_sums_across(x, y, _cubic).sum()) / size**2
     return SubsetKernelDistance(float(values.mean()), float(values.std()), values)
 
 
-def _row_sums_among(points: Features, device: str) -> Float64:
+def row_sums_among(points: Features, kernel_of: Kernel, *, device: str = "cpu") -> Float64:
     """(N,): the sum of k(x_i, x_j) over j other than i; each pair of tiles is visited once."""
     sums = torch.zeros(len(points), dtype=torch.float64, device=device)
     for row in range(0, len(points), _TILE):
         rows = _tile(points, row, device)
         for column in range(row, len(points), _TILE):
-            kernel = _kernel(rows, _tile(points, column, device))
+            kernel = kernel_of(rows, _tile(points, column, device))
             if column == row:
                 kernel.fill_diagonal_(0)
             else:
@@ -101,13 +103,13 @@ def _row_sums_among(points: Features, device: str) -> Float64:
     return sums.cpu().numpy()
 
 
-def _row_sums_across(points: Features, others: Features, device: str) -> Float64:
+def row_sums_across(points: Features, others: Features, kernel_of: Kernel, *, device: str = "cpu") -> Float64:
     """(N,): the sum of k(x_i, y_j) over all j."""
     sums = torch.zeros(len(points), dtype=torch.float64, device=device)
     for row in range(0, len(points), _TILE):
         rows = _tile(points, row, device)
         for column in range(0, len(others), _TILE):
-            sums[row : row + _TILE] += _kernel(rows, _tile(others, column, device)).sum(dim=1)
+            sums[row : row + _TILE] += kernel_of(rows, _tile(others, column, device)).sum(dim=1)
     return sums.cpu().numpy()
 
 
@@ -115,7 +117,7 @@ def _tile(points: Features, start: int, device: str) -> Tensor:
     return torch.from_numpy(points[start : start + _TILE].astype(np.float64)).to(device)
 
 
-def _kernel(x: Tensor, y: Tensor) -> Tensor:
+def _cubic(x: Tensor, y: Tensor) -> Tensor:
     base = (x @ y.T).div_(x.shape[1]).add_(1)
     return base * base.square()
 

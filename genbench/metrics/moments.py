@@ -7,15 +7,15 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from genbench.errors import FeatureError
-from genbench.metrics.inputs import Features, check_features
+from genbench.metrics.inputs import Features, Float64, check_features
+
+__all__ = ["Float64", "Gaussian", "Moments", "symmetric_factor"]
 
 _ROWS = 4096
-Float64 = npt.NDArray[np.float64]
 
 
 class Gaussian(Protocol):
@@ -45,8 +45,8 @@ class Gaussian(Protocol):
 def symmetric_factor(cov: Float64, rank: int) -> Float64:
     """A factor L of `cov` (d, d) with L Lᵀ = `cov`: (d, r), r <= `rank`.
 
-    Cholesky's, lower triangular, where `cov` is of full rank; else V·√Λ of the `rank` largest positive eigenvalues. What
-    lies beyond the rank that n images can give is rounding, and its square roots would not be small.
+    Cholesky's, lower triangular, where `cov` is of full rank; else V·√Λ of the `rank` largest positive eigenvalues.
+    What lies beyond the rank that n images can give is rounding, and its square roots would not be small.
     """
     matrix = torch.from_numpy(cov)
     if rank >= len(cov):
@@ -113,6 +113,18 @@ class Moments:
         mean = self.mean + step * (other.n / n)
         between = np.outer(step, step) * (self.n * other.n / n)
         return Moments(n, mean, self.scatter + other.scatter + between)
+
+    def __sub__(self, part: Moments) -> Moments:
+        """Moments of the images that are left when those of `part` are taken out; it must have fewer than all."""
+        if self.mean.shape != part.mean.shape or part.n >= self.n:
+            raise FeatureError(
+                f"{part.n} images of {len(part.mean)} features are no part of {self.n} of {len(self.mean)}",
+                hint="take out moments of some of the same images",
+            )
+        n = self.n - part.n
+        step = part.mean - self.mean
+        between = np.outer(step, step) * (self.n * part.n / n)
+        return Moments(n, self.mean - step * (part.n / n), self.scatter - part.scatter - between)
 
     @cached_property
     def cov(self) -> Float64:

@@ -19,8 +19,7 @@ from torch import Tensor
 
 from genbench.errors import FeatureError
 from genbench.metrics.balls import Balls
-from genbench.metrics.inputs import Features, check_features, check_width
-from genbench.metrics.moments import Float64
+from genbench.metrics.inputs import Features, Float64, check_features, check_width
 
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
@@ -95,20 +94,28 @@ def sweep(
     return {balls: crossing.result() for balls, crossing in crossings.items()}
 
 
-def nearest(points: Features, k: int, *, device: str = "cpu") -> Nearest:
-    """The k nearest neighbours of each of N points (N, d) among the others, self left out by index.
+def nearest(points: Features, k: int, *, among: Features | None = None, device: str = "cpu") -> Nearest:
+    """The k nearest neighbours of each of N points (N, d), among the others, or `among` (M, d) points of another set.
 
-    Squared distances are Σ(x - y)² in float64. Raises `FeatureError` for features that are not finite or N <= k.
+    A point is left out of its own neighbours by its index. Squared distances are Σ(x - y)² in float64. Raises
+    `FeatureError` for features that are not finite, of different widths, or too few to have k neighbours.
     """
-    _check_count(points, k, "features")
+    if among is None:
+        _check_count(points, k, "features")
+    else:
+        check_features(points, "features", at_least=1)
+        check_features(among, "features to search", at_least=k)
+        check_width(points.shape[1], among.shape[1])
+    others = points if among is None else among
     found = Nearest(np.empty((len(points), k)), np.empty((len(points), k), np.int64))
     unsure = np.arange(len(points))
     for dtype in _dtypes(device):
         if len(unsure):
-            pairs = _Pairs(points, points, dtype, device)
+            pairs = _Pairs(points, others, dtype, device)
             unsure = np.concatenate([_nearest_by_products(pairs, rows, found) for rows in pairs.blocks(unsure)])
+    everyone = np.arange(len(others))
     for row in unsure.tolist():
-        _keep_nearest(found, points, row, np.delete(np.arange(len(points)), row))
+        _keep_nearest(found, points[row], others, row, np.delete(everyone, row) if among is None else everyone)
     return found
 
 
@@ -194,20 +201,22 @@ def _nearest_by_products(pairs: _Pairs, rows: Indices, found: Nearest) -> Indice
     """Write into `found` what products can settle of a block of rows; the rows that they cannot are returned."""
     distances = pairs.squared_distances(rows)
     on_device = torch.from_numpy(rows).to(pairs.device)
-    distances[torch.arange(len(rows), device=pairs.device), on_device] = torch.inf
-    others = len(pairs.y) - 1
+    others = len(pairs.y)
+    if pairs.x is pairs.y:
+        others -= 1
+        distances[torch.arange(len(rows), device=pairs.device), on_device] = torch.inf
     top = distances.topk(min(found.squares.shape[1] + _SPARE, others), dim=1, largest=False)
     least_left_out = (top.values[:, -1].double() - pairs.row_error[on_device]).cpu().numpy()
     sure = np.zeros(len(rows), np.bool_)
     for place, (row, candidates) in enumerate(zip(rows.tolist(), top.indices.cpu().numpy(), strict=True)):
-        furthest = _keep_nearest(found, pairs.x, row, candidates)
+        furthest = _keep_nearest(found, pairs.x[row], pairs.y, row, candidates)
         sure[place] = furthest <= max(least_left_out[place], 0) or len(candidates) == others
     return rows[~sure]
 
 
-def _keep_nearest(found: Nearest, points: Features, row: int, candidates: Indices) -> float:
+def _keep_nearest(found: Nearest, point: Features, others: Features, row: int, candidates: Indices) -> float:
     """Write the nearest of the candidates into `found` and return the greatest squared distance kept."""
-    squares = _differences(points[candidates], points[row])
+    squares = _differences(others[candidates], point)
     order = np.argsort(squares, kind="stable")[: found.squares.shape[1]]
     found.squares[row], found.indices[row] = squares[order], candidates[order]
     return float(squares[order[-1]])

@@ -24,8 +24,8 @@ from safetensors.numpy import save
 
 from genbench.digest import canonical
 from genbench.errors import FeatureError, StoreError
-from genbench.metrics.inputs import Features, check_features
-from genbench.metrics.moments import Float64, Moments, symmetric_factor
+from genbench.metrics.inputs import Features, Float64, check_features
+from genbench.metrics.moments import Moments, symmetric_factor
 
 FORMAT = "genbench-reference"
 VERSION = "1"

@@ -1,0 +1,116 @@
+"""What is made of several Fréchet distances: FDr, its mean over spaces FDr^k, and FWD over wavelet packets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from genbench.errors import FeatureError
+from genbench.metrics.comparison import Comparison, Measurement
+from genbench.metrics.frechet import frechet_distance, frechet_distance_of_moments
+from genbench.metrics.inputs import Features, Float64
+from genbench.metrics.moments import Gaussian, symmetric_factor
+
+_PACKETS = 256
+
+
+class FrechetRatio(NamedTuple):
+    """FD of generated images over FD of held-out real ones, both to one reference."""
+
+    value: float
+    """1 is as near as held-out real images are."""
+    stderr: float
+    """Influence function; the denominator is fixed with the reference."""
+    denominator: float
+    """FD of the held-out images, in full precision."""
+    influence: Float64
+    """(N,), of mean 0: each image's influence on the ratio."""
+
+
+class WaveletDistance(NamedTuple):
+    """FWD: the mean over packets of their Fréchet distances."""
+
+    value: float
+    stderr: float
+    """Influence function."""
+    packets: Float64
+    """(P,)."""
+
+
+def frechet_ratio(features: Features, reference: Gaussian, held_out: Gaussian, *, device: str = "cpu") -> FrechetRatio:
+    """FDr (arXiv:2604.28190): FD(features, reference) / FD(held-out, reference).
+
+    Raises `FeatureError` where the held-out images are at distance 0, and as `frechet_distance` does.
+    """
+    denominator = frechet_distance_of_moments(held_out, reference, device=device)
+    if denominator == 0:
+        raise FeatureError(
+            "FDr: held-out images are at distance 0 from the reference", hint="hold out images that it does not have"
+        )
+    distance = frechet_distance(features, reference, device=device)
+    return FrechetRatio(
+        distance.value / denominator, distance.stderr / denominator, denominator, distance.influence / denominator
+    )
+
+
+def mean_ratio(ratios: Sequence[FrechetRatio]) -> Measurement:
+    """FDr^k: the mean of one set of images' ratios in k spaces, its standard error by each image's joint influence.
+
+    Raises `FeatureError` for ratios of different numbers of images, or none.
+    """
+    counts = {len(ratio.influence) for ratio in ratios}
+    if len(counts) != 1:
+        raise FeatureError(
+            f"FDr over {len(ratios)} spaces has ratios of {sorted(counts)} images",
+            hint="measure the same images in every space",
+        )
+    influence = np.mean([ratio.influence for ratio in ratios], axis=0)
+    n = len(influence)
+    return Measurement(float(np.mean([r.value for r in ratios])), float(influence.std(ddof=1)) / n**0.5, n, 0)
+
+
+def wavelet_distance(
+    features: Features, reference: Gaussian, *, packets: int = _PACKETS, device: str = "cpu"
+) -> WaveletDistance:
+    """FWD (Veeramacheneni et al. 2023) of wavelet-packet coefficients (N, d), packet after packet, d = packets × size.
+
+    Raises `FeatureError` where d is no multiple of `packets`, and as `frechet_distance` does.
+    """
+    d = features.shape[-1]
+    if d % packets:
+        raise FeatureError(
+            f"{d} coefficients are not {packets} packets of one size", hint="extract Haar packets of level 4"
+        )
+    size = d // packets
+    columns = [slice(start, start + size) for start in range(0, d, size)]
+    found = [frechet_distance(features[:, part], _marginal(reference, part), device=device) for part in columns]
+    influence = np.mean([distance.influence for distance in found], axis=0)
+    values = np.array([distance.value for distance in found])
+    return WaveletDistance(float(values.mean()), float(influence.std(ddof=1)) / len(influence) ** 0.5, values)
+
+
+class _Marginal(NamedTuple):
+    n: int
+    mean: Float64
+    cov: Float64
+    factor: Float64
+
+
+def _marginal(gaussian: Gaussian, part: slice) -> _Marginal:
+    cov = np.ascontiguousarray(gaussian.cov[part, part])
+    return _Marginal(gaussian.n, gaussian.mean[part], cov, symmetric_factor(cov, gaussian.n - 1))
+
+
+def measure_fdr(comparison: Comparison) -> Measurement:
+    """The `fdr` statistic."""
+    reference = comparison.reference
+    ratio = frechet_ratio(comparison.features, reference, comparison.held_out_reference, device=comparison.device)
+    return Measurement(ratio.value, ratio.stderr, len(comparison.features), reference.n)
+
+
+def measure_fwd(comparison: Comparison) -> Measurement:
+    """The `fwd` statistic."""
+    distance = wavelet_distance(comparison.features, comparison.reference, device=comparison.device)
+    return Measurement(distance.value, distance.stderr, len(comparison.features), comparison.reference.n)

@@ -1,0 +1,166 @@
+"""MMD-RBF, MIND, Vendi, FDr, FWD and the per-class statistics."""
+
+import numpy as np
+import pytest
+import torch
+
+from genbench.errors import FeatureError
+from genbench.metrics.catalog import parse
+from genbench.metrics.frechet import frechet_distance
+from genbench.metrics.frechet_forms import frechet_ratio, mean_ratio, wavelet_distance
+from genbench.metrics.inception_score import inception_score
+from genbench.metrics.measure import Labels, measure
+from genbench.metrics.mind import monge_distance
+from genbench.metrics.mmd_rbf import rbf_distance
+from genbench.metrics.moments import Moments
+from genbench.metrics.neighbours import neighbourhoods
+from genbench.metrics.reference import Reference
+from genbench.metrics.vendi import vendi_score
+
+RNG = np.random.default_rng(0)
+X = (RNG.standard_normal((60, 7)) * 1.2 + 0.4).astype(np.float32)
+Y = RNG.standard_normal((45, 7)).astype(np.float32)
+
+
+def reference(features: np.ndarray, space: str = "toy") -> Reference:
+    return Reference.from_features(features.astype(np.float32), space=space, space_digest="")
+
+
+def test_mmd_rbf_is_the_definition() -> None:
+    x, y = (side.astype(np.float64) / np.linalg.norm(side.astype(np.float64), axis=1)[:, None] for side in (X, Y))
+
+    def mean_kernel(a: np.ndarray, b: np.ndarray) -> float:
+        return float(np.exp(-np.square(a[:, None] - b[None]).sum(axis=-1) / (2 * 10**2)).mean())
+
+    expected = 1000 * (mean_kernel(x, x) + mean_kernel(y, y) - 2 * mean_kernel(x, y))
+    assert rbf_distance(X, Y).value == pytest.approx(expected, rel=1e-9)
+    assert 0 <= rbf_distance(X, X).value < 1e-10
+
+
+def test_the_standard_error_of_mmd_rbf_is_the_spread_over_draws() -> None:
+    # 100 draws know a standard deviation to 7 %.
+    draws = [rbf_distance(RNG.standard_normal((80, 5)) + 0.5, Y[:, :5]) for _ in range(100)]
+    spread = np.std([draw.value for draw in draws], ddof=1)
+    assert np.mean([draw.stderr for draw in draws]) == pytest.approx(spread, rel=0.25)
+
+
+def test_a_feature_vector_of_zeros_has_no_direction() -> None:
+    zeros = np.concatenate([Y, np.zeros((1, 7), np.float32)])
+    with pytest.raises(FeatureError, match="reference features: row 45 is all zeros"):
+        rbf_distance(X, zeros)
+    with pytest.raises(FeatureError, match="row 45 is all zeros"):
+        vendi_score(zeros)
+
+
+def test_mind_of_a_shift_is_three_times_its_square() -> None:
+    # Each projection moves by u·s, and E (u·s)² = |s|²/d: 3d times that is 3|s|².
+    shift = np.arange(7, dtype=np.float32)
+    assert monge_distance(X + shift, X) == pytest.approx(3 * float(shift @ shift), rel=0.1)
+    assert monge_distance(X, X) == 0
+
+
+def test_mind_draws_the_subset_first_and_then_the_directions() -> None:
+    # The order of draws of torch-fidelity 0.5, from one CPU generator of seed 2020.
+    generator = torch.Generator().manual_seed(2020)
+    kept = X[torch.randperm(60, generator=generator)[:45].numpy()]
+    drawn = torch.randn(1000, 7, generator=generator).numpy()
+    unit = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    gaps = np.sort(kept @ unit.T, axis=0) - np.sort(Y @ unit.T, axis=0)
+    assert monge_distance(X, Y) == pytest.approx(3 * 7 * np.square(gaps).mean(), rel=1e-5)
+    assert monge_distance(X, Y) != monge_distance(X[:45], Y)
+
+
+@pytest.mark.parametrize("n", [60, 5])
+def test_vendi_is_the_entropy_of_the_whole_similarity_matrix(n: int) -> None:
+    x = X[:n].astype(np.float64)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    values = np.linalg.eigvalsh(x @ x.T / n)
+    values = values[values > 1e-12]
+    assert vendi_score(X[:n]).value == pytest.approx(np.exp(-(values * np.log(values)).sum()), rel=1e-9)
+
+
+def test_vendi_counts_unlike_images() -> None:
+    assert vendi_score(np.repeat(np.eye(5), 8, axis=0)).value == pytest.approx(5, rel=1e-9)
+    assert vendi_score(np.ones((9, 4))).value == pytest.approx(1, rel=1e-9)
+    assert vendi_score(np.eye(6)).value == pytest.approx(6, rel=1e-9)
+
+
+@pytest.mark.parametrize(("n", "d"), [(400, 6), (30, 200)])
+def test_the_standard_error_of_vendi_is_the_spread_over_draws(n: int, d: int) -> None:
+    scale = np.arange(1, d + 1) ** -1.0
+    draws = [vendi_score(RNG.standard_normal((n, d)) * scale) for _ in range(150)]
+    spread = np.std([draw.value for draw in draws], ddof=1)
+    # First order: it runs low where n < d.
+    assert (0.8 if n > d else 0.6) < np.mean([draw.stderr for draw in draws]) / spread < 1.25
+
+
+def test_fdr_is_a_ratio_and_its_mean_over_spaces_knows_that_images_are_shared() -> None:
+    train, held_out = Moments.from_features(RNG.standard_normal((300, 7))), Moments.from_features(Y)
+    ratio = frechet_ratio(X, train, held_out)
+    assert ratio.value == pytest.approx(frechet_distance(X, train).value / frechet_distance(Y, train).value, rel=1e-10)
+    twice = mean_ratio([ratio, ratio])
+    assert (twice.value, twice.stderr) == (pytest.approx(ratio.value), pytest.approx(ratio.stderr))
+    with pytest.raises(FeatureError, match="ratios of"):
+        mean_ratio([ratio, frechet_ratio(X[:50], train, held_out)])
+    with pytest.raises(FeatureError, match="distance 0"):
+        frechet_ratio(X, Moments(2, np.zeros(7), np.zeros((7, 7))), Moments(2, np.zeros(7), np.zeros((7, 7))))
+
+
+def test_fdr_needs_held_out_images() -> None:
+    metric = parse("fdr@toy")
+    with pytest.raises(FeatureError, match="fdr@toy reads held-out real images"):
+        measure(metric, X, reference(Y))
+    measured = measure(metric, X, reference(Y), held_out=reference(RNG.standard_normal((70, 7))))
+    assert (measured.n, measured.n_reference) == (60, 45)
+
+
+def test_fwd_is_the_mean_of_frechet_distances_of_packets() -> None:
+    x, y = RNG.standard_normal((40, 12)), RNG.standard_normal((50, 12)) * 1.3
+    found = wavelet_distance(x, Moments.from_features(y), packets=4)
+    expected = [
+        frechet_distance(x[:, i : i + 3], Moments.from_features(y[:, i : i + 3])).value for i in range(0, 12, 3)
+    ]
+    np.testing.assert_allclose(found.packets, expected, rtol=1e-9)
+    assert found.value == pytest.approx(np.mean(expected))
+    with pytest.raises(FeatureError, match="7 coefficients are not 256 packets"):
+        wavelet_distance(X, Moments.from_features(Y))
+
+
+LABELS = Labels(np.arange(60) % 3, np.arange(45) % 3)
+
+
+def test_per_class_statistics_are_means_over_classes() -> None:
+    pairs = [(X[LABELS.generated == c], Y[LABELS.reference == c]) for c in range(3)]
+    expected = {
+        "fd-per-class@toy": [frechet_distance(x, Moments.from_features(y)).value for x, y in pairs],
+        "coverage-per-class@toy": [neighbourhoods(x, y, k=5, strict=True).covered.mean() for x, y in pairs],
+        "is-per-class@toy/logits": [inception_score(x, splits=1).value for x, _ in pairs],
+        "vendi-per-class@toy": [vendi_score(x).value for x, _ in pairs],
+    }
+    for name, values in expected.items():
+        metric = parse(name)
+        measured = measure(metric, X, reference(Y, metric.space), labels=LABELS)
+        assert measured.value == pytest.approx(np.mean(values), rel=1e-9)
+        assert measured.stderr > 0
+
+
+def test_a_class_without_images_is_an_error_or_uncovered() -> None:
+    without = Labels(np.arange(60) % 2, LABELS.reference)
+    with pytest.raises(FeatureError, match="class 2 has no generated images"):
+        measure(parse("fd-per-class@toy"), X, reference(Y), labels=without)
+    measured = measure(parse("coverage-per-class@toy"), X, reference(Y), labels=without)
+    pairs = [(X[without.generated == c], Y[LABELS.reference == c]) for c in range(2)]
+    covered = [neighbourhoods(x, y, k=5, strict=True).covered.mean() for x, y in pairs]
+    assert measured.value == pytest.approx(sum(covered) / 3)
+
+
+def test_labels_that_do_not_fit_are_refused() -> None:
+    metric = parse("fd-per-class@toy")
+    with pytest.raises(FeatureError, match="fd-per-class@toy is taken class by class"):
+        measure(metric, X, reference(Y))
+    with pytest.raises(FeatureError, match="reference's classes are not known"):
+        measure(metric, X, reference(Y), labels=Labels(LABELS.generated))
+    with pytest.raises(FeatureError, match="generated labels: expected 60 integers"):
+        measure(metric, X, reference(Y), labels=Labels(LABELS.generated[:5], LABELS.reference))
+    with pytest.raises(FeatureError, match=r"class 60 has 1 generated image\(s\)"):
+        measure(metric, X, reference(Y), labels=Labels(np.append(np.arange(59) % 3, 60), LABELS.reference))
