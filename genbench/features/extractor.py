@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from genbench.errors import FeatureError, WeightsError
-from genbench.features import effnet, haar, inception, vgg
+from genbench.features import effnet, encoders, haar, inception, openclip, vgg
 from genbench.features.precision import computing, lower
 from genbench.features.space import Precision, Space
 from genbench.weights import Located, WeightFile, find, locate
@@ -53,8 +53,9 @@ LOADERS: Mapping[str, Loader] = MappingProxyType(
         "pixels": lambda _files, _layers, _device: haar.HaarExtractor(),
         "vgg16-lpips": vgg.load,
     }
+    | {name: partial(encoders.load, name) for name in encoders.ENCODERS}
 )
-"""Extractor names to what loads them."""
+"""Extractor names to what loads them; open_clip's are made from their names."""
 
 
 CPU_BLOCK = 16
@@ -90,6 +91,8 @@ class Extractors:
                 f"features are taken from uint8 images (N, 3, H, W), not {images.dtype} {tuple(images.shape)}",
                 hint="quantise floats by the rule of the method's card, and permute NHWC to NCHW",
             )
+        if not len(images):
+            return {space.name: torch.empty(0, *space.shape, device=self._device) for space in self.spaces}
         features: dict[str, Tensor] = {}
         block = CPU_BLOCK if self._device.type == "cpu" else max(len(images), 1)
         with torch.inference_mode():
@@ -129,11 +132,15 @@ def load_extractors(
     for name, mode in dict.fromkeys((space.extractor, space.precision) for space in spaces):
         members = tuple(space for space in spaces if (space.extractor, space.precision) == (name, mode))
         files = _files_for(members, cache=cache, extra_dirs=extra_dirs, offline=offline)
-        extractor = LOADERS[name](files, {space.layer for space in members}, device)
+        extractor = _loader(name)(files, {space.layer for space in members}, device)
         if mode == "fast" and extractor.network is not None:
             lower(extractor.network)
         readings.append(Reading(extractor, members, mode if extractor.network is not None else "exact"))
     return Extractors(readings, device)
+
+
+def _loader(extractor: str) -> Loader:
+    return partial(openclip.load, extractor) if extractor.startswith(openclip.PREFIX) else LOADERS[extractor]
 
 
 def _files_for(

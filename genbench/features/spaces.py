@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from genbench.errors import unknown
+from genbench.features.encoder_spaces import ENCODER_SPACES
 from genbench.features.space import Space
 from genbench.weights import WeightFile
 
@@ -187,11 +188,20 @@ _LPIPS = Space(
     source="Zhang et al. 2018 (arXiv:1801.03924); lpips 0.1.4, version 0.1",
 )
 
-SPACES: Mapping[str, Space] = MappingProxyType({space.name: space for space in (*_ALL, _HAAR4, _LPIPS)})
+SPACES: Mapping[str, Space] = MappingProxyType(
+    {space.name: space for space in (*_ALL, _HAAR4, _LPIPS, *ENCODER_SPACES)}
+)
 
 
 def get(name: str) -> Space:
-    """The space of that name; raises `UsageError` with the nearest names if there is none."""
+    """The space of that name; ``open-clip/MODEL:PRETRAINED`` is any that open_clip lists.
+
+    Raises `UsageError` with the nearest names if there is none, or with what to install if it needs open_clip.
+    """
+    if name.startswith("open-clip/"):
+        from genbench.features import openclip
+
+        return openclip.space(name)
     if name not in SPACES:
         raise unknown("feature space", name, SPACES, lister="genbench list spaces")
     return SPACES[name]

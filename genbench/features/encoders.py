@@ -1,0 +1,209 @@
+"""The networks of `encoder_spaces`, as timm builds them, behind each convention's own preparation of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from genbench.errors import WeightsError
+from genbench.features import pillow
+from genbench.features.optional import required
+from genbench.features.resize import bicubic_antialiased
+from genbench.weights import Located, load_tensors
+
+Tensors = dict[str, Tensor]
+
+
+class Normalisation(NamedTuple):
+    """Mean and standard deviation of values of 0 to 1, by channel."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) => the same, centred and scaled."""
+        mean = torch.tensor(self.mean, device=x.device).view(1, 3, 1, 1)
+        return (x - mean) / torch.tensor(self.std, device=x.device).view(1, 3, 1, 1)
+
+
+IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+OPENAI = Normalisation((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+HALF = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def prepare_dgm(images: Tensor) -> Tensor:
+    """uint8 (N, 3, H, W) => float32 (N, 3, 224, 224), rounded in between."""
+    return IMAGENET(pillow.squash(images, 224).float() / 255)
+
+
+def prepare_edm2(images: Tensor) -> Tensor:
+    """uint8 (N, 3, H, W) => float32 (N, 3, 224, 224), neither rounded nor clamped."""
+    return IMAGENET(bicubic_antialiased(images.float(), 224) / 255)
+
+
+def prepare_fdloss(images: Tensor, *, side: int, normalise: Normalisation) -> Tensor:
+    """uint8 (N, 3, H, W) => float32 (N, 3, side, side); at 256 only what is not 256x256 already is resized."""
+    x = pillow.adm_centre_crop(images, 256).float() / 255
+    return normalise(bicubic_antialiased(x, side) if side != 256 else x)
+
+
+def prepare_irepa(images: Tensor) -> Tensor:
+    """uint8 (N, 3, H, W) => float32 (N, 3, 224, 224) by torch's bicubic, which skips pixels."""
+    x = IMAGENET(pillow.adm_centre_crop(images, 256).float() / 255)
+    return functional.interpolate(x, (224, 224), mode="bicubic")
+
+
+def prepare_cmmd(images: Tensor) -> Tensor:
+    """uint8 (N, 3, H, W) => float32 (N, 3, 336, 336), the central square, rounded in between."""
+    return OPENAI(pillow.centre_square(images, 336).float() / 255)
+
+
+def read_cls(network: nn.Module, x: Tensor) -> Tensors:
+    """{cls: (N, D)}, the class token after the last normalisation."""
+    return {"cls": _features(network, x)[:, 0]}
+
+
+def read_tokens(network: nn.Module, x: Tensor) -> Tensors:
+    """{tokens: (N, T, D)}, the patch tokens in raster order, without class and register tokens."""
+    prefix = network.num_prefix_tokens
+    assert isinstance(prefix, int)
+    return {"tokens": _features(network, x)[:, prefix:]}
+
+
+def read_mean(network: nn.Module, x: Tensor) -> Tensors:
+    """{mean: (N, D)} over the last grid."""
+    return {"mean": _features(network, x).float().mean((2, 3))}
+
+
+def read_pooled(network: nn.Module, x: Tensor) -> Tensors:
+    """{pooled: (N, D)} by the network's own pool."""
+    return {"pooled": network(x)}
+
+
+def read_embedding(network: nn.Module, x: Tensor) -> Tensors:
+    """{embedding: (N, D)}, projected, of unit length."""
+    return {"embedding": functional.normalize(network(x).float(), dim=1)}
+
+
+def _features(network: nn.Module, x: Tensor) -> Tensor:
+    features: Tensor = network.forward_features(x)  # type: ignore[operator]
+    return features
+
+
+def hub_positions(tensors: Mapping[str, Tensor], *, grid: int = 16) -> Tensors:
+    """DINOv2's tensors with its position embeddings brought from 37x37 to `grid` x `grid` as torch.hub's code does.
+
+    That rule says (grid + 0.1) / 37 to torch's bicubic, which therefore samples at slightly other places than the
+    sizes alone would give, and does not antialias.
+    """
+    positions = tensors["pos_embed"].float()
+    side = round((positions.shape[1] - 1) ** 0.5)
+    scale = (grid + 0.1) / side
+    patches = positions[:, 1:].mT.reshape(1, -1, side, side)
+    patches = functional.interpolate(patches, scale_factor=(scale, scale), mode="bicubic")
+    return {**tensors, "pos_embed": torch.cat([positions[:, :1], patches.flatten(2).mT], 1)}
+
+
+class Encoder(NamedTuple):
+    """How one of the networks is built, fed and read."""
+
+    architecture: str
+    """timm's name of it."""
+    options: Mapping[str, Any]
+    prepare: Callable[[Tensor], Tensor]
+    read: Callable[[nn.Module, Tensor], Tensors]
+    adapt: Callable[[Mapping[str, Tensor]], Tensors] = dict
+    """Applied to the file's tensors before timm's own conversion."""
+
+
+_PADDED = {"dynamic_img_size": True, "dynamic_img_pad": True}
+
+ENCODERS: Mapping[str, Encoder] = MappingProxyType(
+    {
+        "dinov2-l-dgm": Encoder(
+            "vit_large_patch14_dinov2", {"img_size": 224}, prepare_dgm, read_cls, adapt=hub_positions
+        ),
+        "dinov2-l-edm2": Encoder(
+            "vit_large_patch14_dinov2", {"img_size": 224}, prepare_edm2, read_cls, adapt=hub_positions
+        ),
+        "dinov2-l-fdloss": Encoder(
+            "vit_large_patch14_dinov2", _PADDED, partial(prepare_fdloss, side=256, normalise=IMAGENET), read_cls
+        ),
+        "dinov2-b-reg": Encoder("vit_base_patch14_reg4_dinov2", {"img_size": 224}, prepare_irepa, read_tokens),
+        "clip-l14-336": Encoder(
+            "vit_large_patch14_clip_quickgelu_336", {"num_classes": 768}, prepare_cmmd, read_embedding
+        ),
+        "clip-l14": Encoder(
+            "vit_large_patch14_clip_224", _PADDED, partial(prepare_fdloss, side=256, normalise=OPENAI), read_cls
+        ),
+        "convnextv2-b": Encoder(
+            "convnextv2_base", {}, partial(prepare_fdloss, side=224, normalise=IMAGENET), read_mean
+        ),
+        "mae-l": Encoder("vit_large_patch16_224", {}, partial(prepare_fdloss, side=224, normalise=IMAGENET), read_cls),
+        "siglip2-so400m": Encoder(
+            "vit_so400m_patch16_siglip_256",
+            {"img_size": 224},
+            partial(prepare_fdloss, side=224, normalise=HALF),
+            read_pooled,
+        ),
+    }
+)
+"""Extractor names to how each is made."""
+
+
+class EncoderExtractor:
+    """uint8 images of any size to the one layer of an encoder."""
+
+    def __init__(self, network: nn.Module, encoder: Encoder) -> None:
+        self.network, self._encoder = network, encoder
+
+    def __call__(self, images: Tensor) -> Tensors:
+        """uint8 (N, 3, H, W) => float32 {layer: (N, *shape)}."""
+        found = self._encoder.read(self.network, self._encoder.prepare(images))
+        return {layer: values.float() for layer, values in found.items()}
+
+
+def load(name: str, files: Sequence[Located], _layers: Collection[str], device: torch.device | str) -> EncoderExtractor:
+    """The extractor of that name.
+
+    Raises `UsageError` if timm is not installed, `WeightsError` if the file does not hold the network.
+    """
+    ((_, path),) = files
+    network = build(name, load_tensors(path), where=str(path))
+    return EncoderExtractor(network.to(device), ENCODERS[name])
+
+
+def build(name: str, tensors: Mapping[str, Tensor], *, where: str, **overrides: Any) -> nn.Module:
+    """timm's network with `tensors`, in float32; `overrides` go to timm's factory (``depth=1``).
+
+    Raises `UsageError` if timm is not installed, `WeightsError`, naming `where`, if tensors are missing, left over or
+    of other shapes.
+    """
+    timm = required("timm", by=name)
+    encoder = ENCODERS[name]
+    options = {"num_classes": 0, **encoder.options, **overrides}
+    with torch.device("meta"):
+        network: nn.Module = timm.create_model(encoder.architecture, pretrained=False, **options)
+    try:
+        state = _converted(encoder.adapt(tensors), network, headless=not options["num_classes"])
+        network.load_state_dict(state, assign=True)
+    except (KeyError, RuntimeError) as error:
+        raise WeightsError(
+            f"{where}: does not hold {encoder.architecture} ({type(error).__name__}: {str(error)[:300]})",
+            hint=f"`genbench show space {name}` names the published file",
+        ) from error
+    return network.requires_grad_(False).eval()
+
+
+def _converted(tensors: Tensors, network: nn.Module, *, headless: bool) -> Tensors:
+    """The file's tensors under timm's names, by timm's own rules; classifier heads are dropped where none is read."""
+    module = required(type(network).__module__, by="encoders")
+    state: Tensors = module.checkpoint_filter_fn(tensors, network)
+    heads = ("head.fc.", "head.weight", "head.bias") if headless else ()
+    return {name: tensor.float() for name, tensor in state.items() if not (heads and name.startswith(heads))}

@@ -1,0 +1,68 @@
+"""Encoders without their weights and packages: definitions, and the errors that say how to get them."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+import torch
+
+from genbench.errors import UsageError, WeightsError
+from genbench.features.encoder_spaces import ENCODER_SPACES
+from genbench.features.encoders import ENCODERS, hub_positions
+from genbench.features.extractor import load_extractors
+from genbench.features.optional import required
+from genbench.features.spaces import get
+
+ENCODER_NAMES = [space.name for space in ENCODER_SPACES]
+
+
+def test_every_encoder_has_a_space_and_every_space_an_encoder():
+    assert set(ENCODERS) == set(ENCODER_NAMES)
+
+
+@pytest.mark.parametrize("name", ENCODER_NAMES)
+def test_offline_the_error_names_file_address_digest_and_folder(name, tmp_path):
+    weights = get(name).weights
+    with pytest.raises(WeightsError, match=weights.file) as caught:
+        load_extractors([get(name)], cache=tmp_path, offline=True)
+    assert weights.url in caught.value.hint
+    assert (weights.sha256 or "no published sha256") in caught.value.hint
+    assert str(tmp_path) in caught.value.hint
+
+
+def test_openais_addresses_carry_their_digest():
+    for name in ("clip-l14", "clip-l14-336"):
+        weights = get(name).weights
+        assert weights.sha256 in weights.url
+
+
+def test_the_three_fd_dinov2_are_three_spaces_of_one_file():
+    spaces = [get(f"dinov2-l-{form}") for form in ("dgm", "edm2", "fdloss")]
+    assert len({space.weights for space in spaces}) == 1
+    assert len({space.digest for space in spaces}) == 3
+
+
+def test_a_missing_package_says_what_installs_it():
+    with pytest.raises(UsageError, match="needs the package no_such_package") as caught:
+        required("no_such_package", by="some space")
+    assert caught.value.hint == 'pip install "genbench[encoders]"'
+
+
+@pytest.mark.skipif(importlib.util.find_spec("open_clip") is not None, reason="open_clip is installed")
+def test_open_clips_spaces_need_open_clip():
+    with pytest.raises(UsageError, match="needs the package open_clip"):
+        get("open-clip/ViT-B-32:openai")
+
+
+def test_hub_positions_follow_the_offset_rule():
+    # A ramp along columns: torch samples column (c + 0.5) / scale - 0.5 where scale is (16 + 0.1) / 37. Its cubic
+    # (a = -0.75) is off a straight line by up to 0.05; the rule without the offset would be off by 0.2 at the end.
+    ramp = torch.arange(37.0).expand(37, 37).reshape(1, -1, 1)
+    tensors = {"pos_embed": torch.cat([torch.full((1, 1, 1), -5.0), ramp], 1)}
+    found = hub_positions(tensors)["pos_embed"]
+    assert found.shape == (1, 257, 1)
+    assert found[0, 0] == -5
+    row = found[0, 1:, 0].view(16, 16)[3]
+    expected = (torch.arange(16) + 0.5) * 37 / 16.1 - 0.5
+    assert (row - expected)[1:-1].abs().max() < 0.05
