@@ -4,6 +4,8 @@ tests/golden compares whole runs with the authors' code.
 """
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -268,3 +270,18 @@ def test_a_run_without_weights_or_of_latents_is_refused(run, tmp_path):
         load_sampler(run, None, "cpu")
     with pytest.raises(UsageError, match="latents"):
         load_sampler(type(run)(**{**vars(run), "variant": latent}), WeightsOnDisk(tmp_path, "0" * 64), "cpu")
+
+
+def test_a_sampler_is_built_without_torchs_compiler():
+    """Initialising or computing on the meta device would import it: seconds at the start of every run."""
+    code = f"""
+import sys, torch
+from genbench.methods.sit.network import SiT
+from genbench.methods.sit.sampler import SiTSampler
+from genbench.methods.sit.settings import SiTSettings
+network = {NETWORK!r}
+SiTSampler(network=network, settings=SiTSettings(mode="ode", steps=2), state=SiT(**network).state_dict(),
+           device=torch.device("cpu"))
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

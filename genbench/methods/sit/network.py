@@ -21,8 +21,9 @@ def position_embedding(width: int, side: int) -> Tensor:
     The first half of the width encodes the column, the second half the row; each half is [sin, cos] of width/4
     frequencies 10000^(-k/(width/4)), computed in float64.
     """
-    frequency = 10000.0 ** -(torch.arange(width // 4, dtype=torch.float64) / (width / 4))
-    angle = torch.arange(side, dtype=torch.float64)[:, None] * frequency
+    cpu = torch.device("cpu")  # also where networks are built on the meta device, whose arithmetic imports a compiler
+    frequency = 10000.0 ** -(torch.arange(width // 4, dtype=torch.float64, device=cpu) / (width / 4))
+    angle = torch.arange(side, dtype=torch.float64, device=cpu)[:, None] * frequency
     line = torch.cat([angle.sin(), angle.cos()], dim=1)
     column = line[None, :].expand(side, side, -1)
     row = line[:, None].expand(side, side, -1)
@@ -50,7 +51,10 @@ class LabelEmbedder(nn.Module):
 
     def __init__(self, classes: int, width: int) -> None:
         super().__init__()
-        self.embedding_table = nn.Embedding(classes + 1, width)
+        table = torch.empty(classes + 1, width)
+        if not table.is_meta:  # drawing on the meta device would import torch's compiler: seconds, for nothing
+            nn.init.normal_(table)
+        self.embedding_table = nn.Embedding(classes + 1, width, _weight=table)
 
     def forward(self, labels: Tensor) -> Tensor:
         """Look labels up; `classes` itself is the null class."""
