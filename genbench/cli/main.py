@@ -9,7 +9,14 @@ from typing import Annotated
 import typer
 
 from genbench import __version__, console
-from genbench.cli import cache_commands, list_commands, reference_commands, run_commands, store_commands
+from genbench.cli import (
+    cache_commands,
+    list_commands,
+    reference_commands,
+    run_commands,
+    spatial_commands,
+    store_commands,
+)
 from genbench.errors import GenbenchError
 
 OK, NO, MISUSE, CRASH, INTERRUPTED = 0, 1, 2, 3, 130
@@ -46,6 +53,7 @@ app.command()(run_commands.run)
 app.command()(run_commands.score)
 app.command("list")(list_commands.list_)
 app.command()(list_commands.show)
+app.command()(spatial_commands.spatial)
 app.command()(store_commands.sql)
 app.command()(store_commands.leaderboard)
 app.add_typer(store_commands.store_app, name="store")
