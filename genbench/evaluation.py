@@ -95,16 +95,18 @@ class Features(NamedTuple):
 
 
 def plan_subject(subject: Subject, spaces: Sequence[Space], cache: ShardCache, extra: Sequence[str] = ()) -> Plan:
-    """What is missing of a subject in the cache; `extra` names pseudo-spaces (preview, pixels)."""
+    """What is missing of a subject in the cache; `extra` names pseudo-spaces (preview, pixels).
+
+    A shard without its facts is missing: nothing would be known of the sizes of its images.
+    """
     folders = _folders(spaces)
-    return make_plan(
-        subject.shards,
-        [*(space.name for space in spaces), *extra],
-        # one preview a subject is enough, and its first shard has it
-        lambda space, shard: (
-            (space == PREVIEW and shard != subject.shards[0]) or cache.has(subject.digest, folders[space], shard)
-        ),
-    )
+
+    def present(space: str, shard: Shard) -> bool:
+        if space == PREVIEW and shard != subject.shards[0]:  # one preview a subject is enough
+            return True
+        return cache.read_facts(subject.digest, shard) is not None and cache.has(subject.digest, folders[space], shard)
+
+    return make_plan(subject.shards, [*(space.name for space in spaces), *extra], present)
 
 
 def gather(subject: Subject, plan: Plan, extraction: Extraction, cache: ShardCache, *, batch_size: int) -> Features:

@@ -49,6 +49,8 @@ class Settings:
     """Measure only so many images a block; such a record carries its own n and enters no leaderboard."""
     blocks: Sequence[int] | None = None
     """Seed blocks to run; none for all."""
+    shard_size: int | None = None
+    """Images between two points from which an interrupted run continues; none for 1,000."""
     keep_images: Path | None = None
     """Folder to write every image to as PNG."""
 
@@ -115,7 +117,8 @@ class Block:
                 "position_of_seed_0": -suite.seeds(self.number).start,
             }
         )
-        return Subject(self.title, identity, split(suite.seeds(self.number).start, self.n), self._open)
+        shards = split(suite.seeds(self.number).start, self.n, self.settings.shard_size)
+        return Subject(self.title, identity, shards, self._open)
 
     def _open(self) -> SampledImages:
         return SampledImages(
@@ -139,7 +142,7 @@ class Block:
         return plan_subject(self.subject, list(self.protocol.questions.spaces.values()), self.cache, extra)
 
     def finished(self) -> Path | None:
-        """The record of an earlier call that measured the same thing."""
+        """The record of a call that measured the same thing."""
         folder = self.settings.results / self.protocol.suite.id / self.run.name
         for path in sorted(folder.glob("*.json"), reverse=True):
             try:
@@ -175,11 +178,14 @@ def blocks(protocol: Protocol, runs: Sequence[Run], settings: Settings) -> list[
     return found
 
 
-def describe_plan(work: Sequence[Block], measured: int) -> str:
-    """One line: what there is to do, beside the blocks that are measured already."""
+def describe_plan(work: Sequence[Block], to_measure: int, measured: int) -> str:
+    """One line: what there is to do, beside the blocks that are measured already.
+
+    `work` has more blocks than are to be measured where images are asked for of what is measured already.
+    """
     images = sum(block.plan.images for block in work)
     missing = sum(block.plan.missing for block in work)
-    parts = [f"{len(work)} to measure"] + ([f"{measured} already measured"] if measured else [])
+    parts = [f"{to_measure} to measure"] + ([f"{measured} already measured"] if measured else [])
     if work:
         protocol = work[0].protocol
         spaces = ", ".join(protocol.questions.spaces)
@@ -199,16 +205,25 @@ def execute(work: Sequence[Block]) -> Iterator[Outcome]:
             spaces = list(block.protocol.questions.spaces.values())
             extraction = Extraction(spaces, device=settings.device, cache=settings.cache)
         try:
-            yield Outcome(block.title, block.number, _measure(block, extraction), fresh=True)
+            yield _carry_out(block, extraction)
         except GenbenchError as error:
             yield Outcome(block.title, block.number, error=error)
 
 
-def _measure(block: Block, extraction: Extraction) -> Path:
+def _carry_out(block: Block, extraction: Extraction) -> Outcome:
     started = time.perf_counter()
-    settings, protocol = block.settings, block.protocol
+    settings = block.settings
     console.note(f"{block.title}: {block.plan.missing} of {block.n} images to sample")
     features = gather(block.subject, block.plan, extraction, block.cache, batch_size=settings.batch_size)
+    finished = block.finished()
+    record = finished or _measure(block, features, extraction, started)
+    if settings.keep_images:
+        _write_images(block, settings.keep_images)
+    return Outcome(block.title, block.number, record, fresh=finished is None)
+
+
+def _measure(block: Block, features: Features, extraction: Extraction, started: float) -> Path:
+    settings, protocol = block.settings, block.protocol
     for warning in features.report.warnings():
         console.warn(f"{block.title}: {warning}")
     measurements = answers(
@@ -247,12 +262,11 @@ def _measure(block: Block, extraction: Extraction) -> Path:
         costs=_costs(block, features, time.perf_counter() - started),
         provenance=provenance.collect(settings.device),
     )
-    path = write_record(record, settings.results)
-    preview = path.with_suffix(".png")
+    # The record goes last: once it is there, nothing of this block is done again.
+    preview = settings.results / record.folder / f"{record.id}.png"
     write_png(grid(pixels(block.subject, PREVIEW, block.cache), columns=8, scale=_scale(suite.resolution)), preview)
+    path = write_record(record, settings.results)
     console.note(f"  record  {path}\n  preview {preview}")
-    if settings.keep_images:
-        _write_images(block, settings.keep_images)
     return path
 
 

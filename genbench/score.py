@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genbench import console, provenance
-from genbench.errors import UsageError
+from genbench.errors import UsageError, nearest
 from genbench.evaluation import Extraction, Features, Questions, answers, gather, plan_subject, stored_images
 from genbench.images.sources import ImageSource, open_source
 from genbench.protocol import Protocol
@@ -121,7 +121,8 @@ def _references(reference: str, questions: Questions, extraction: Extraction, se
     if path.suffix == ".safetensors":
         return from_file(path, questions.compared)
     shelf = Shelf(settings.registry, settings.cache, settings.device, settings.batch_size)
-    if not path.exists() and reference in shelf.names():
+    names = shelf.names()
+    if not path.exists() and (reference in names or nearest(reference, names)):
         return shelf.load(reference, questions.compared)
     source = open_source(path, workers=settings.workers)
     return from_images(source, extraction, ShardCache(settings.cache), batch_size=settings.batch_size)

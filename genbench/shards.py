@@ -27,7 +27,7 @@ from genbench.files import TEMPORARY, write_atomically
 MAGIC = b"genbench-shard-1"
 TRAILER = len(MAGIC) + hashlib.sha256().digest_size
 SHARD_IMAGES = 1000
-"""Images in a full shard."""
+"""Images in a full shard, unless a caller says otherwise."""
 
 
 class Shard(NamedTuple):
@@ -42,9 +42,10 @@ class Shard(NamedTuple):
         return f"{self.first:010d}-{self.size:04d}"
 
 
-def split(first: int, count: int) -> list[Shard]:
-    """Shards of 1,000 images that cover ``count`` images from ``first``; the last one may be shorter."""
-    return [Shard(first + start, min(SHARD_IMAGES, count - start)) for start in range(0, count, SHARD_IMAGES)]
+def split(first: int, count: int, size: int | None = None) -> list[Shard]:
+    """Shards of `size` images (1,000) that cover ``count`` images from ``first``; the last one may be shorter."""
+    size = size or SHARD_IMAGES
+    return [Shard(first + start, min(size, count - start)) for start in range(0, count, size)]
 
 
 class Entry(NamedTuple):
@@ -82,7 +83,7 @@ class ShardCache:
         try:
             if _sound(path):
                 return True
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
         console.warn(f"{path}: damaged shard, made again")
         path.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import typer
 
 from genbench.cli.options import CacheOption, RegistryOption, ResultsOption, SuitesOption
 from genbench.cli.output import print_rows
-from genbench.cli.store_commands import FormatOption
+from genbench.cli.store_commands import FormatOption, open_store
 from genbench.errors import UsageError, unknown
 from genbench.paths import cache_folder, data_folders, results_folder
 from genbench.report.tables import Format
@@ -47,7 +47,7 @@ def list_(
     elif kind is Kind.SPACES:
         columns, rows = _spaces()
     else:
-        columns, rows = _runs(results)
+        columns, rows = _runs(results, registry, suites)
     print_rows(columns, rows, form)
 
 
@@ -84,10 +84,10 @@ def _spaces() -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
     return ("space", "width", "summary"), [(s.name, s.width, s.summary) for s in SPACES.values()]
 
 
-def _runs(results: Path | None) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-    from genbench.store import Store
-
-    with Store.open(results_folder(results)) as store:
+def _runs(
+    results: Path | None, registry: Path | None, suites: Path | None
+) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    with open_store(results, registry, suites) as store:
         answer = store.query("SELECT suite, run, block, n, created, record_id FROM runs ORDER BY ALL")
     return answer.columns, answer.rows
 

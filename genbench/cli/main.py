@@ -79,11 +79,11 @@ def run(arguments: list[str]) -> int:
     except _CommandLineError as error:
         return _misuse(error)
     except (KeyboardInterrupt, typer.Abort):
-        console.error("interrupted", "finished shards are kept; the same command continues from there")
-        return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read standard output left, as `head` does: no word is owed to anyone
-        return OK
+        returned = INTERRUPTED
+    except SystemExit as left:
+        if not isinstance(left.__context__, BrokenPipeError):
+            raise
+        return OK  # whoever read standard output left, as `head` does, and typer turned that into an exit
     except Exception as error:  # noqa: BLE001  # the outermost frame: everything foreseen is a GenbenchError
         traceback.print_exc()
         console.error(
@@ -91,6 +91,8 @@ def run(arguments: list[str]) -> int:
             "this is a bug in genbench: please report it with the lines above; finished work is kept",
         )
         return CRASH
+    if returned == INTERRUPTED:  # typer turns the keyboard's interrupt into a return value
+        console.error("interrupted", "finished shards are kept; the same command continues from there")
     return returned if isinstance(returned, int) else OK
 
 

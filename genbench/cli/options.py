@@ -25,7 +25,7 @@ LimitOption = Annotated[
 def device(option: str | None) -> str:
     """The device to compute on. Imports torch.
 
-    Raises `UsageError` for one that torch does not know or this machine does not have.
+    Raises `UsageError` for one that torch does not know, this machine does not have, or that holds no values.
     """
     import torch
 
@@ -34,9 +34,9 @@ def device(option: str | None) -> str:
     if option is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(0, device=option)
+        torch.zeros(1, device=option).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].partition(". ")[0]
         raise UsageError(
             f"--device {option}: {reason}", hint="`genbench show environment` lists the devices"
         ) from error

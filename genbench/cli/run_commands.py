@@ -56,6 +56,15 @@ def run(
     keep_images: Annotated[
         Path | None, typer.Option("--keep-images", help="Write every image as PNG below this folder.")
     ] = None,
+    shard_size: Annotated[
+        int | None,
+        typer.Option(
+            "--shard-size",
+            min=1,
+            help="Images that an interruption loses at most; changes no number.",
+            show_default="1000",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
 ) -> int:
     """Sample the suite's models, measure them, and keep the records.
@@ -87,15 +96,16 @@ def run(
         batch_size=batch_size,
         limit=limit,
         blocks=block,
+        shard_size=shard_size,
         keep_images=keep_images,
     )
-    check_writable(settings.results)
-    blocks = runner.blocks(
-        load_protocol(chosen, Shelf(registries, settings.cache, settings.device, batch_size)), runs, settings
-    )
-    finished = {b.title: record for b in blocks if keep_images is None and (record := b.finished())}
-    work = [b for b in blocks if b.title not in finished]
-    console.note(runner.describe_plan(work, len(finished)))
+    if not dry_run:
+        check_writable(settings.results)
+    shelf = Shelf(registries, settings.cache, settings.device, batch_size)
+    blocks = runner.blocks(load_protocol(chosen, shelf), runs, settings)
+    finished = {b.title: record for b in blocks if (record := b.finished())}
+    work = [b for b in blocks if keep_images or b.title not in finished]
+    console.note(runner.describe_plan(work, len(blocks) - len(finished), len(finished)))
     if dry_run:
         for b in blocks:
             state = (

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,7 +41,7 @@ def sql(
     DuckDB's dialect, read-only. "show tables" lists tables and views; each and its columns carry a comment:
     "select column_name, comment from duckdb_columns() where table_name = 'runs'".
     """
-    with _open(results, registry, suites) as store:
+    with open_store(results, registry, suites) as store:
         answer = store.query(query)
     print_rows(answer.columns, answer.rows, form)
 
@@ -58,8 +61,11 @@ def leaderboard(
     """
     from genbench.features.spaces import SPACES
     from genbench.report.leaderboard import leaderboard as read
+    from genbench.store import Store
 
-    with _open(results, registry, suites) as store:
+    with Store.open(
+        results_folder(results), registry=data_folders("registry", registry), suites=data_folders("suites", suites)
+    ) as store:
         board = read(store, suite, metrics=metric or (), widths={name: space.width for name, space in SPACES.items()})
     if form in {Format.CSV, Format.JSON}:
         print_rows(board.rows.columns, board.rows.rows, form)
@@ -87,9 +93,19 @@ def rebuild(
     console.note("{}: {} records, {} method cards, {} suites".format(file, *counts))
 
 
-def _open(results: Path | None, registry: Path | None, suites: Path | None) -> Store:
+@contextmanager
+def open_store(results: Path | None, registry: Path | None, suites: Path | None) -> Iterator[Store]:
+    """The store for reading. Before the first run it is one without records, of which nothing is kept.
+
+    Raises `StoreError` for a folder that was named with ``--results`` and is not there.
+    """
     from genbench.store import Store
 
-    return Store.open(
-        results_folder(results), registry=data_folders("registry", registry), suites=data_folders("suites", suites)
-    )
+    folder = results_folder(results)
+    with ExitStack() as stack:
+        if results is None and not folder.exists():
+            console.note(f"{folder}: nothing is measured yet")
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="genbench-")))
+        yield stack.enter_context(
+            Store.open(folder, registry=data_folders("registry", registry), suites=data_folders("suites", suites))
+        )
