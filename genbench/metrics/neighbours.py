@@ -8,6 +8,7 @@ O((N + M) · d) for centred copies, and one block: a distance matrix never exist
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -106,13 +107,18 @@ def nearest(points: Features, k: int, *, among: Features | None = None, device: 
         check_features(points, "features", at_least=1)
         check_features(among, "features to search", at_least=k)
         check_width(points.shape[1], among.shape[1])
-    others = points if among is None else among
+    # A view, so that `among` is another set even where it is the same array.
+    others = points if among is None else among.view()
     found = Nearest(np.empty((len(points), k)), np.empty((len(points), k), np.int64))
     unsure = np.arange(len(points))
+    count = min(k + _SPARE, len(others) - (among is None))
     for dtype in _dtypes(device):
         if len(unsure):
             pairs = _Pairs(points, others, dtype, device)
-            unsure = np.concatenate([_nearest_by_products(pairs, rows, found) for rows in pairs.blocks(unsure)])
+            # Tiles serve both of their sides; a few rows are cheaper by themselves.
+            by_tiles = among is None and len(unsure) == len(points)
+            tops = _top_by_tiles(pairs, count) if by_tiles else _top_by_rows(pairs, unsure, count)
+            unsure = np.concatenate([_keep_sure(pairs, top, found) for top in tops])
     everyone = np.arange(len(others))
     for row in unsure.tolist():
         _keep_nearest(found, points[row], others, row, np.delete(everyone, row) if among is None else everyone)
@@ -162,10 +168,12 @@ class _Pairs:
         size = max(_BLOCK_BYTES // (len(self.y) * self.dtype.itemsize), 1)
         return (rows[start : start + size] for start in range(0, len(rows), size))
 
-    def squared_distances(self, rows: Indices) -> Tensor:
+    def squared_distances(self, rows: Indices, columns: Indices | None = None) -> Tensor:
+        """(rows, M), or (rows, columns) of columns that follow one another."""
         index = torch.from_numpy(rows).to(self.device)
-        products = self._x[index] @ self._y.T
-        return products.mul_(-2).add_(self._x_squares[index, None]).add_(self._y_squares)
+        part = slice(None) if columns is None else slice(int(columns[0]), int(columns[-1]) + 1)
+        products = self._x[index] @ self._y[part].T
+        return products.mul_(-2).add_(self._x_squares[index, None]).add_(self._y_squares[part])
 
     def near(self, rows: Indices, distances: Tensor, squares: Float64) -> _Near:
         """The pairs of a block of `rows` whose squared distance is at most the greatest of `squares`, and perhaps more.
@@ -197,21 +205,62 @@ def _differences(points: Features, row: npt.NDArray[np.floating]) -> Float64:
     return out
 
 
-def _nearest_by_products(pairs: _Pairs, rows: Indices, found: Nearest) -> Indices:
+class _Top(NamedTuple):
+    """The nearest candidates of a block of rows by products, in order."""
+
+    rows: Indices
+    """(B,)."""
+    values: Tensor
+    """(B, count): squared distances."""
+    indices: Tensor
+    """(B, count)."""
+
+
+def _top_by_rows(pairs: _Pairs, rows: Indices, count: int) -> Iterator[_Top]:
+    for block in pairs.blocks(rows):
+        distances = pairs.squared_distances(block)
+        if pairs.x is pairs.y:
+            distances[torch.arange(len(block)), torch.from_numpy(block)] = torch.inf
+        yield _Top(block, *distances.topk(count, dim=1, largest=False))
+
+
+def _top_by_tiles(pairs: _Pairs, count: int) -> Iterator[_Top]:
+    """All rows of pairs within one set, each pair of tiles being visited once: half the products."""
+    n = len(pairs.x)
+    side = max(math.isqrt(_BLOCK_BYTES // pairs.dtype.itemsize), 1)
+    tiles = [np.arange(start, min(start + side, n)) for start in range(0, n, side)]
+    values = torch.full((n, count), torch.inf, dtype=pairs.dtype, device=pairs.device)
+    indices = torch.zeros((n, count), dtype=torch.int64, device=pairs.device)
+
+    def merge(rows: Indices, columns: Indices, distances: Tensor) -> None:
+        part = slice(rows[0], rows[-1] + 1)
+        top = distances.topk(min(count, len(columns)), dim=1, largest=False)
+        kept = torch.cat([values[part], top.values], dim=1).topk(count, dim=1, largest=False)
+        values[part] = kept.values
+        indices[part] = torch.cat([indices[part], top.indices + columns[0]], dim=1).gather(1, kept.indices)
+
+    for first, rows in enumerate(tiles):
+        for columns in tiles[first:]:
+            distances = pairs.squared_distances(rows, columns)
+            if rows is columns:
+                distances.fill_diagonal_(torch.inf)
+            else:
+                merge(columns, rows, distances.T.contiguous())
+            merge(rows, columns, distances)
+    for rows in tiles:
+        yield _Top(rows, values[rows[0] : rows[-1] + 1], indices[rows[0] : rows[-1] + 1])
+
+
+def _keep_sure(pairs: _Pairs, top: _Top, found: Nearest) -> Indices:
     """Write into `found` what products can settle of a block of rows; the rows that they cannot are returned."""
-    distances = pairs.squared_distances(rows)
-    on_device = torch.from_numpy(rows).to(pairs.device)
-    others = len(pairs.y)
-    if pairs.x is pairs.y:
-        others -= 1
-        distances[torch.arange(len(rows), device=pairs.device), on_device] = torch.inf
-    top = distances.topk(min(found.squares.shape[1] + _SPARE, others), dim=1, largest=False)
-    least_left_out = (top.values[:, -1].double() - pairs.row_error[on_device]).cpu().numpy()
-    sure = np.zeros(len(rows), np.bool_)
-    for place, (row, candidates) in enumerate(zip(rows.tolist(), top.indices.cpu().numpy(), strict=True)):
+    error = pairs.row_error[torch.from_numpy(top.rows).to(pairs.device)]
+    least_left_out = (top.values[:, -1].double() - error).cpu().numpy()
+    everyone = top.values.shape[1] == len(pairs.y) - (pairs.x is pairs.y)
+    sure = np.zeros(len(top.rows), np.bool_)
+    for place, (row, candidates) in enumerate(zip(top.rows.tolist(), top.indices.cpu().numpy(), strict=True)):
         furthest = _keep_nearest(found, pairs.x[row], pairs.y, row, candidates)
-        sure[place] = furthest <= max(least_left_out[place], 0) or len(candidates) == others
-    return rows[~sure]
+        sure[place] = everyone or furthest <= max(least_left_out[place], 0)
+    return top.rows[~sure]
 
 
 def _keep_nearest(found: Nearest, point: Features, others: Features, row: int, candidates: Indices) -> float:

@@ -37,6 +37,7 @@ def test_nearest_among_another_set_is_exact() -> None:
     found = nearest(NEW, 3, among=TRAIN)
     np.testing.assert_array_equal(found.indices, np.argsort(across, axis=1)[:, :3])
     np.testing.assert_allclose(found.squares, np.sort(across, axis=1)[:, :3] ** 2, rtol=1e-12)
+    np.testing.assert_array_equal(nearest(TRAIN, 1, among=TRAIN).indices[:, 0], np.arange(300))
     with pytest.raises(FeatureError, match=r"2 image\(s\), at least 3"):
         nearest(NEW, 3, among=TRAIN[:2])
 
