@@ -47,8 +47,11 @@ def check(model: type[Model], data: Any, where: str) -> Model:
 
 
 def _first(errors: list[ErrorDetails]) -> ErrorDetails:
-    """The first error; of pydantic's one for each member of a union (``key.bool``, ``key.int``, …), one of the key."""
-    first = errors[0]
+    """The error to tell: an unknown key before what is missing, because a key that is misspelt is both.
+
+    Of pydantic's one for each member of a union (``key.bool``, ``key.int``, …), one of the key.
+    """
+    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
     if first["loc"][-1:] != ("bool",):
         return first
     members = [error for error in errors if error["loc"][:-1] == first["loc"][:-1] and error["loc"][-1] in _PLAIN]

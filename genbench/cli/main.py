@@ -72,7 +72,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Carry out one command line and return its exit code."""
     try:
-        returned = app(arguments, standalone_mode=False)
+        returned = app(arguments, prog_name="genbench", standalone_mode=False)
     except GenbenchError as error:
         console.error(str(error), error.hint)
         return error.exit_code
