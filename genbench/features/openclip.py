@@ -6,8 +6,10 @@ address of the weights, which `genbench show space` prints.
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -174,7 +176,8 @@ def build(model: str, path: Path, *, quick_gelu: bool) -> Any:
     Raises `WeightsError` if the file does not hold this model.
     """
     open_clip = required("open_clip", by=model)
-    network = open_clip.create_model(model, load_weights=False, force_quick_gelu=quick_gelu)
+    with _without_random_weights_warning():
+        network = open_clip.create_model(model, load_weights=False, force_quick_gelu=quick_gelu)
     try:
         if is_torchscript(path):
             tensors = {k: v.float() for k, v in load_tensors(path).items() if k not in _NOT_WEIGHTS}
@@ -187,3 +190,18 @@ def build(model: str, path: Path, *, quick_gelu: bool) -> Any:
             hint="delete it and fetch it again",
         ) from error
     return network.requires_grad_(False).eval()
+
+
+@contextmanager
+def _without_random_weights_warning() -> Iterator[None]:
+    """open_clip warns that a model without weights is random; its weights come right after."""
+
+    def others(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("No pretrained weights loaded")
+
+    root = logging.getLogger()
+    root.addFilter(others)
+    try:
+        yield
+    finally:
+        root.removeFilter(others)

@@ -16,7 +16,7 @@ from torch.nn import functional
 from genbench.errors import WeightsError
 from genbench.features import encoders
 from genbench.features.encoders import ENCODERS, EncoderExtractor
-from genbench.features.precision import strict_float32
+from genbench.features.precision import computing, lower, strict_float32
 
 timm = pytest.importorskip("timm", reason="the encoders extra is not installed")
 transforms = pytest.importorskip("torchvision.transforms")
@@ -202,6 +202,18 @@ def test_clip_l14_is_timms_class_token_before_projection():
         x = transforms.Normalize(CLIP_MEAN, CLIP_STD)(images.float() / 255)
         expected = network.forward_features(x)[:, 0]
     close(ours("clip-l14", openais_names(network), images), expected, 1e-5)
+
+
+def test_fast_is_near_exact(dinov2):
+    images = pictures(224, 224)
+    exact = ours("dinov2-l-edm2", metas_names(dinov2), images)
+    network = encoders.build("dinov2-l-edm2", metas_names(dinov2), where="test", depth=1)
+    lower(network)
+    extractor = EncoderExtractor(network, ENCODERS["dinov2-l-edm2"])
+    with torch.inference_mode(), computing("fast", torch.device("cpu")):
+        fast = extractor(images)["cls"]
+    assert fast.dtype == torch.float32
+    assert 1e-4 < (fast - exact).norm() / exact.norm() < 0.03
 
 
 def test_another_networks_file_is_refused_by_name(dinov2):

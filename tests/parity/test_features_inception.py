@@ -76,8 +76,13 @@ def pytorch_fids(named) -> torch.nn.Module:
 
 
 @pytest.fixture(scope="module")
-def ours(tensors) -> inception.InceptionExtractor:
-    return inception.InceptionExtractor(inception.build(tensors, where="test"), {"pool3", "spatial"})
+def network(tensors) -> inception.Inception:
+    return inception.build(tensors, where="test")
+
+
+@pytest.fixture(scope="module")
+def ours(network) -> inception.InceptionExtractor:
+    return inception.InceptionExtractor(network, {"pool3", "spatial"})
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
@@ -115,8 +120,7 @@ def pool3(theirs: FeatureExtractorInceptionV3, x: Tensor) -> Tensor:
     return x.flatten(1)
 
 
-def prepared(tensors: dict[str, Tensor], space: str, images: Tensor) -> Tensor:
-    network = inception.build(tensors, where="test")
+def prepared(network: inception.Inception, space: str, images: Tensor) -> Tensor:
     with torch.inference_mode():
         return inception.InceptionExtractor(network, {"pool3"}, inception.PREPROCESSING[space])(images)["pool3"]
 
@@ -125,42 +129,42 @@ PIPELINE_SIZES = [(32, 32), (256, 256), (500, 333)]
 
 
 @pytest.mark.parametrize(("height", "width"), PIPELINE_SIZES)
-def test_inception_clean_is_clean_fids_pipeline(tensors, theirs, height, width):
+def test_inception_clean_is_clean_fids_pipeline(network, theirs, height, width):
     images = pictures(height, width)
     resize = make_resizer("PIL", False, "bicubic", (299, 299))
     resized = np.stack([resize(image.permute(1, 2, 0).numpy()) for image in images])
     with torch.inference_mode():
         expected = pool3(theirs, (torch.from_numpy(resized).permute(0, 3, 1, 2) - 128) / 128)
     # Pillow rounds its weights and both of its passes to float32 in another order.
-    found = prepared(tensors, "inception-clean", images)
+    found = prepared(network, "inception-clean", images)
     assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
 @pytest.mark.parametrize(("height", "width"), PIPELINE_SIZES)
-def test_inception_torch_is_pytorch_fids_pipeline(tensors, pytorch_fids, height, width):
+def test_inception_torch_is_pytorch_fids_pipeline(network, pytorch_fids, height, width):
     images = pictures(height, width)
     # pytorch-fid: ToTensor gives v / 255, then its module resizes and maps to -1..1 (clean-fid's copy only maps).
     resized = functional.interpolate(images.float() / 255, (299, 299), mode="bilinear", align_corners=False)
     with torch.inference_mode():
         expected = pytorch_fids(resized)[0].flatten(1)
-    found = prepared(tensors, "inception-torch", images)
+    found = prepared(network, "inception-torch", images)
     assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
 @pytest.mark.parametrize(("height", "width"), PIPELINE_SIZES)
-def test_inception_aa_is_torchmetrics_pipeline(tensors, theirs, height, width):
+def test_inception_aa_is_torchmetrics_pipeline(network, theirs, height, width):
     images = pictures(height, width)
     # torchmetrics 1.8 and later: torch-fidelity's module behind this resize.
     resized = functional.interpolate(images.float(), (299, 299), mode="bilinear", align_corners=False, antialias=True)
     with torch.inference_mode():
         expected = pool3(theirs, (resized - 128) / 128)
-    found = prepared(tensors, "inception-aa", images)
+    found = prepared(network, "inception-aa", images)
     assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
-def test_the_four_conventions_are_four(tensors):
+def test_the_four_conventions_are_four(network):
     images = pictures(500, 333)
-    found = {space: prepared(tensors, space, images) for space in inception.PREPROCESSING}
+    found = {space: prepared(network, space, images) for space in inception.PREPROCESSING}
     scale = found["inception-tf"].abs().max()
     for one, other in combinations(found.values(), 2):
         assert (one - other).abs().max() > 0.01 * scale

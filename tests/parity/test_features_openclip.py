@@ -13,7 +13,7 @@ from torch import Tensor
 from genbench.errors import UsageError, WeightsError
 from genbench.features import openclip
 from genbench.features.extractor import load_extractors
-from genbench.features.precision import strict_float32
+from genbench.features.precision import computing, lower, strict_float32
 from genbench.features.spaces import get
 
 with warnings.catch_warnings():
@@ -65,6 +65,25 @@ def test_embeddings_are_open_clips(tiny, theirs, weights):
         found = openclip.OpenClipExtractor(network, transform)(images)["embedding"]
     assert found.shape == (3, 24)
     assert (found - expected).abs().max() <= 1e-6 * expected.abs().max()
+
+
+def test_building_does_not_say_that_the_weights_are_random(tiny, weights, caplog):
+    openclip.build(tiny, weights, quick_gelu=True)
+    assert "No pretrained weights" not in caplog.text
+
+
+def test_fast_is_near_exact(tiny, weights):
+    images = pictures(50, 70)
+    network = openclip.build(tiny, weights, quick_gelu=True).visual
+    extractor = openclip.OpenClipExtractor(network, open_clip.image_transform(32, is_train=False))
+    found = {}
+    for precision in ("exact", "fast"):
+        if precision == "fast":
+            lower(network)
+        with torch.inference_mode(), computing(precision, torch.device("cpu")):
+            found[precision] = extractor(images)["embedding"]
+    assert found["fast"].dtype == torch.float32
+    assert 1e-4 < (found["fast"] - found["exact"]).norm() / found["exact"].norm() < 0.05
 
 
 def test_prompts_share_the_space(tiny, theirs, weights):

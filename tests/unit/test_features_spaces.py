@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
@@ -40,6 +41,14 @@ def test_widths_are_those_of_the_literature():
         "effnet-lite0/logits": 1000,
         "effnet-lite0/tokens": 196 * 112,
     }
+
+
+def test_a_definition_can_be_printed_as_json():
+    for space in SPACES.values():
+        printed = json.loads(json.dumps(dataclasses.asdict(space)))
+        assert printed["preprocessing"]
+        assert printed["source"]
+        assert printed["summary"]
 
 
 def test_digests_that_packaged_statistics_rest_on_do_not_move():
