@@ -324,7 +324,7 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
                 needs=frozenset({"features", "held-out features"}),
                 title="z-score by which generated images are farther from the training set than held-out ones",
                 source="Meehan et al. 2020, arXiv:2004.05675",
-                stderr="none: it is in units of its own under no copying",
+                stderr="none",
                 entry="genbench.metrics.memorisation:measure_c_t",
                 home="dinov2-l-dgm",
             ),

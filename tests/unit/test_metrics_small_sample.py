@@ -111,7 +111,7 @@ def coverage(d: int, n: int, scale: float, shift: float, repeats: int) -> tuple[
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("d", "n"), [(8, 2000), (32, 2000), (32, 500), (64, 640)])
-def test_nominal_95_percent_intervals_cover_where_n_is_4d_or_more_and_the_sets_differ(d: int, n: int) -> None:
+def test_nominal_95_percent_intervals_cover_where_n_is_10d_or_more_and_the_sets_differ(d: int, n: int) -> None:
     # 300 draws know a share of 95 % to 1.3 %.
     for share in coverage(d, n, 1.15, 0.05, 300):
         assert 0.90 <= share <= 0.98
