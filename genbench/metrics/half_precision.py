@@ -1,8 +1,8 @@
 """Precision and recall (k = 3) with squared distances in float16, as the ADM evaluator computes them on a GPU.
 
-Near d² = 300 a float16 is 0.25 from the next. Distances tie, a tie is inside, and both shares come out higher. The published
-numbers of ADM-G on ImageNet are above those of a float32 port by 0.001 and 0.0024, which this is taken to explain. For
-other comparisons take `precision`.
+Near d² = 300 a float16 is 0.25 from the next. Distances tie, a tie is inside, and both shares come out higher. The
+published numbers of ADM-G on ImageNet are above those of a float32 port by 0.001 and 0.0024, which this is taken to
+explain. For other comparisons take `precision`.
 """
 
 from __future__ import annotations
