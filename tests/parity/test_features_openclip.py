@@ -67,6 +67,31 @@ def test_embeddings_are_open_clips(tiny, theirs, weights):
     assert (found - expected).abs().max() <= 1e-6 * expected.abs().max()
 
 
+def scripted(tensors: dict[str, Tensor]) -> torch.nn.Module:
+    """A TorchScript module with these tensors under these names, as OpenAI's archives are."""
+    root = torch.nn.Module()
+    for name, tensor in tensors.items():
+        *path, last = name.split(".")
+        module = root
+        for part in path:
+            if not hasattr(module, part):
+                module.add_module(part, torch.nn.Module())
+            module = getattr(module, part)
+        module.register_buffer(last, tensor)
+    return torch.jit.script(root)
+
+
+def test_openais_archives_are_read_without_running_them(tiny, theirs, tmp_path):
+    numbers = {name: torch.tensor(1) for name in ("input_resolution", "context_length", "vocab_size")}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch deprecates what OpenAI's files are
+        scripted({k: v.half() for k, v in theirs.state_dict().items()} | numbers).save(tmp_path / "tiny.pt")
+    found = openclip.build(tiny, tmp_path / "tiny.pt", quick_gelu=True).state_dict()
+    assert found.keys() == theirs.state_dict().keys()
+    for name, tensor in theirs.state_dict().items():
+        assert torch.equal(found[name], tensor.half().float())
+
+
 def test_building_does_not_say_that_the_weights_are_random(tiny, weights, caplog):
     openclip.build(tiny, weights, quick_gelu=True)
     assert "No pretrained weights" not in caplog.text
