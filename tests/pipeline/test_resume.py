@@ -46,7 +46,7 @@ def test_a_run_that_is_interrupted_again_and_again_ends_in_the_same_bytes(world:
     expected = [(path.name, path.read_bytes()) for path in undisturbed.shards()]
     assert len(expected) == SHARDS
 
-    code, err = strike(world, signal.SIGINT, lambda: len(world.shards()) == 1)
+    code, err = strike(world, signal.SIGINT, lambda: len(world.shards()) >= 1)
     assert code == 130
     assert err.splitlines()[-2:] == [
         "error: interrupted",
@@ -55,7 +55,7 @@ def test_a_run_that_is_interrupted_again_and_again_ends_in_the_same_bytes(world:
     kept = {path: path.stat().st_mtime_ns for path in world.shards()}
     assert 1 <= len(kept) < SHARDS
 
-    code, _ = strike(world, signal.SIGKILL, lambda: len(world.shards()) == len(kept) + 1)
+    code, _ = strike(world, signal.SIGKILL, lambda: len(world.shards()) > len(kept))
     assert code == -signal.SIGKILL
     assert len(world.shards()) < SHARDS, "killed within a later shard"
 

@@ -6,28 +6,28 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from genbench import __version__
 from genbench.cli import main
 
 HEAVY = ("torch", "numpy", "matplotlib", "pandas", "scipy")
-COMMANDS = (
-    ("run",),
-    ("score",),
-    ("list",),
-    ("show",),
-    ("sql",),
-    ("leaderboard",),
-    ("store",),
-    ("store", "rebuild"),
-    ("cache",),
-    ("cache", "ls"),
-    ("cache", "verify"),
-    ("cache", "prune"),
-)
+
+
+def commands(group: Any, *above: str) -> Iterator[tuple[str, ...]]:
+    """Every command and group of the program, as it is typed."""
+    for name, command in group.commands.items():
+        yield (*above, name)
+        if hasattr(command, "commands"):
+            yield from commands(command, *above, name)
+
+
+COMMANDS = list(commands(typer.main.get_command(main.app)))
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +47,7 @@ def program(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_has_help(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert ("cache", "ls") in COMMANDS, "the commands of groups are among them"
     assert main.run([*command, "--help"]) == 0
     out, err = capsys.readouterr()
     assert f"Usage: genbench {' '.join(command)}" in out
