@@ -11,6 +11,7 @@ import typer
 from genbench import __version__, console
 from genbench.cli import (
     cache_commands,
+    explain_command,
     list_commands,
     reference_commands,
     run_commands,
@@ -51,6 +52,7 @@ def _genbench(
 
 app.command()(run_commands.run)
 app.command()(run_commands.score)
+app.command()(explain_command.explain)
 app.command("list")(list_commands.list_)
 app.command()(list_commands.show)
 app.command()(spatial_commands.spatial)
