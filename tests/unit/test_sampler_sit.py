@@ -135,29 +135,66 @@ def test_an_adaptive_solver_counts_the_evaluations_of_each_image():
     assert made.nfe == pytest.approx(sum(counts) / 4)
 
 
-@pytest.mark.parametrize("mode", ["ode", "sde"])
-def test_a_straight_flow_is_followed_to_its_end(mode):
-    """A network whose velocity is zero everywhere: the ODE stays at its noise, and the SDE's drift is w·score."""
+def test_an_ode_of_velocity_zero_stays_at_its_noise():
     state = {k: torch.zeros_like(v) for k, v in STATE.items()}
     noise = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    if mode == "ode":
-        assert torch.equal(sampler(state, mode="ode", steps=4).sample(RecordedNoise([noise]), labels(2)), noise)
-        return
-    made = sampler(state, mode="sde", steps=3, last_step="none", last_step_size=0.5)
-    kicks = torch.randn(2, 2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-    x, t, dt = noise, 0.0, 0.25
-    for kick in kicks:  # w = 1 - t; score = -x/((1-t)² + t(1-t)) = -x/(1-t), so that the drift is -x
-        x, t = x - dt * x + math.sqrt(2 * (1 - t) * dt) * kick, t + dt
-    recorded = RecordedNoise([noise, *kicks])
-    assert torch.allclose(made.sample(recorded, labels(2)), x, atol=1e-6)
-    assert recorded.left == 0
+    assert torch.equal(sampler(state, mode="ode", steps=4).sample(RecordedNoise([noise]), labels(2)), noise)
 
 
-@pytest.mark.parametrize("form", ["sigma", "linear", "constant", "decreasing", "increasing-decreasing"])
-@pytest.mark.parametrize("last", ["mean", "euler", "tweedie", "none"])
-def test_every_diffusion_form_and_last_step_gives_finite_images(form, last):
-    settings = {"mode": "sde", "steps": 5, "diffusion": form, "last_step": last}
-    assert bool(sampler(**settings).sample(SeededNoise([0]), torch.tensor([2])).isfinite().all())
+# w(t) by the table of forms in SiT (arXiv:2401.08740, appendix), on the linear path where sigma_t = 1 - t.
+FORMS = {
+    "sigma": lambda t: 1 - t,
+    "linear": lambda t: 1 - t,
+    "constant": lambda t: 1.0,
+    "decreasing": lambda t: 0.25 * (math.cos(math.pi * t) + 1) ** 2,
+    "increasing-decreasing": lambda t: math.sin(math.pi * t) ** 2,
+}
+
+
+@pytest.mark.parametrize("integrator", ["euler", "heun"])
+@pytest.mark.parametrize("form", FORMS)
+def test_noisy_steps_by_hand(form, integrator):
+    """A network of velocity zero: score = -x/(1 - t), so that the drift is -w(t)·x/(1 - t)."""
+    state = {k: torch.zeros_like(v) for k, v in STATE.items()}
+    draws = torch.randn(3, 2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    settings = {"mode": "sde", "steps": 3, "diffusion": form, "integrator": integrator, "last_step_size": 0.5}
+    found = sampler(state, **settings, last_step="none").sample(RecordedNoise(list(draws)), labels(2))
+    x, t, dt, w = draws[0], 0.0, 0.25, FORMS[form]
+    for draw in draws[1:]:
+        kick = draw * math.sqrt(2 * w(t) * dt)
+        if integrator == "euler":
+            x = x - dt * w(t) / (1 - t) * x + kick
+        else:  # the noise first, then both slopes of the drift
+            moved = x + kick
+            first = -w(t) / (1 - t) * moved
+            second = -w(t + dt) / (1 - t - dt) * (moved + dt * first)
+            x = moved + dt * (first + second) / 2
+        t += dt
+    assert torch.allclose(found, x, atol=1e-5)
+
+
+def test_a_larger_diffusion_norm_is_a_larger_w():
+    """Only the last, deterministic step is left out: x' = x - dt·norm·x + sqrt(2·norm·dt)·kick at t = 0."""
+    state = {k: torch.zeros_like(v) for k, v in STATE.items()}
+    x, kick = torch.randn(2, 1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    made = sampler(state, mode="sde", steps=2, diffusion_norm=3.0, last_step="none", last_step_size=0.9)
+    found = made.sample(RecordedNoise([x, kick]), labels(1))
+    assert torch.allclose(found, x - 0.1 * 3 * x + math.sqrt(2 * 3 * 0.1) * kick, atol=1e-5)
+
+
+def test_last_steps_by_their_definitions():
+    """From one state before it. On the linear path Tweedie's mean of the data is x + (1 - t)·v: Euler's whole step."""
+    before, mean, euler, tweedie = (
+        sampler(mode="sde", steps=6, cfg=2.0, cfg_channels=None, last_step=last, last_step_size=0.2).sample(
+            SeededNoise([5, 6]), labels(2)
+        )
+        for last in ("none", "mean", "euler", "tweedie")
+    )
+    assert torch.allclose(tweedie, euler, atol=1e-5)
+    velocity, t = (euler - before) / 0.2, 0.8
+    score = (t * velocity - before) / ((1 - t) ** 2 + t * (1 - t))
+    assert torch.allclose(mean, before + 0.2 * (velocity + (1 - t) * score), atol=1e-4)
+    assert float((mean - euler).abs().max()) > 0.01
 
 
 @pytest.mark.parametrize("wrong", [[-1, 0], [0, 5], [7]])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from genbench.methods.sit.network import SiT
-from zoo.objectives import linear_velocity
+from zoo.objectives import OBJECTIVES, linear_velocity
 from zoo.train import Data, Trainer, batch_indices, learning_rate, read_variant, training_data
 
 NETWORK = {
@@ -155,6 +155,21 @@ def test_the_log_and_the_numbers_of_snapshots(tmp_path, data, capsys):
     for entry in measured:
         assert entry["norm"] == norm(load_file(tmp_path / f"ema-{entry['step']:06d}.safetensors"))["norm"]
     assert "loss" in capsys.readouterr().out
+
+
+def test_every_step_draws_afresh_and_labels_are_dropped_for_guidance(tmp_path, data, monkeypatch):
+    seen = []
+
+    def spy(network, images, labels, generator):
+        seen.append((float(torch.rand((), generator=generator)), labels.tolist()))
+        return linear_velocity(network, images, labels, generator)
+
+    monkeypatch.setitem(OBJECTIVES, "linear-velocity", spy)
+    trainer(data, tmp_path).run()
+    assert len({draw for draw, _ in seen}) == 12
+    labels = [label for _, step in seen for label in step]
+    assert set(labels) == {0, 1, 2, 3}
+    assert 0.1 < labels.count(3) / len(labels) < 0.5, "0.3 of 72 labels are dropped, within 3.7 standard errors"
 
 
 @given(st.integers(0, 99), st.integers(1, 40), st.integers(1, 90))
