@@ -25,8 +25,14 @@ class WeightsOnDisk(NamedTuple):
 def find_weights(run: Run, *, cache: Path, registry: Sequence[Path]) -> WeightsOnDisk | None:
     """The run's weight file, fetched if need be; none if its variant names no file.
 
-    Raises `WeightsError` when it is nowhere, or is not the published one.
+    Raises `WeightsError` when it is nowhere, or is not the published one, and `UsageError`, before anything is fetched,
+    for a run of latents.
     """
+    if run.variant.decoder is not None:
+        raise UsageError(
+            f"{run.name} samples latents, and genbench has no latent decoders yet",
+            hint="decode with the authors' code and measure the images with `genbench score`",
+        )
     weights = run.variant.weights
     if weights is None:
         return None
@@ -38,13 +44,8 @@ def find_weights(run: Run, *, cache: Path, registry: Sequence[Path]) -> WeightsO
 def load_sampler(run: Run, weights: WeightsOnDisk | None, device: str) -> Sampler:
     """Build the run's sampler on `device`.
 
-    Raises `WeightsError` when the weights do not fit the network, and `UsageError` for a run of latents.
+    Raises `WeightsError` when the weights do not fit the network.
     """
-    if run.variant.decoder is not None:
-        raise UsageError(
-            f"{run.name} samples latents, and genbench has no latent decoders yet",
-            hint="decode with the authors' code and measure the images with `genbench score`",
-        )
     where = f"{run.method}.toml"
     model = settings_model(run.family, where)
     build: SamplerClass = import_object(run.family.sampler, where)
