@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from genbench.cards import load_card
 from genbench.errors import RunFailedError, UsageError, WeightsError
-from genbench.methods.loading import WeightsOnDisk, find_weights, load_sampler
+from genbench.methods.loading import find_weights, load_sampler
 from genbench.methods.noise import RecordedNoise, SeededNoise
 from genbench.methods.runs import make_run
 from genbench.methods.sit.network import SiT
@@ -299,14 +299,11 @@ def test_a_run_is_loaded_with_its_weights_and_settings(run, tmp_path, capsys):
     assert torch.equal(made.sample(SeededNoise([4]), torch.tensor([1])), expected)
 
 
-def test_a_run_without_weights_or_of_latents_is_refused(run, tmp_path):
+def test_a_run_without_weights_is_refused(run, tmp_path):
     bare = run.variant.model_copy(update={"weights": None})
-    latent = run.variant.model_copy(update={"decoder": {"name": "sd-vae"}})
     assert find_weights(type(run)(**{**vars(run), "variant": bare}), cache=tmp_path, registry=[]) is None
     with pytest.raises(WeightsError, match="needs weights"):
         load_sampler(run, None, "cpu")
-    with pytest.raises(UsageError, match="latents"):
-        load_sampler(type(run)(**{**vars(run), "variant": latent}), WeightsOnDisk(tmp_path, "0" * 64), "cpu")
 
 
 def test_a_sampler_is_built_without_torchs_compiler():
