@@ -143,7 +143,7 @@ class ShardCache:
             about = folder / "about.txt"
             yield Entry(
                 folder=folder,
-                about=about.read_text() if about.exists() else "?",
+                about=about.read_text(encoding="utf-8") if about.exists() else "?",
                 spaces=tuple(sorted({path.parent.name for path in shards})),
                 shards=len(shards),
                 size=sum(path.stat().st_size for path in files),
