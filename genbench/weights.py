@@ -118,8 +118,8 @@ def _candidates(spec: WeightFile, cache: Path, extra_dirs: Sequence[Path]) -> li
         package = importlib.util.find_spec(module)
         if package is not None:
             found += [Path(folder) / inside for folder in package.submodule_search_locations or ()]
-    found += [folder / "weights" / spec.file for folder in data_folders("registry", None)]
     found += [folder / spec.file for folder in extra_dirs]
+    found += [folder / "weights" / spec.file for folder in data_folders("registry", None)]
     return found
 
 

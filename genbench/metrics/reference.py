@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,6 +22,7 @@ from safetensors.numpy import save
 
 from genbench.digest import canonical
 from genbench.errors import FeatureError, StoreError
+from genbench.files import write_atomically
 from genbench.metrics.inputs import Features, Float64, check_features
 from genbench.metrics.moments import Moments, symmetric_factor
 
@@ -156,8 +155,7 @@ class Reference:
         }
         data = save(self._tensors(), metadata)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write_atomically(path, data)
+            write_atomically(path, data)
         except OSError as error:
             raise StoreError(
                 f"{path}: cannot be written ({error.strerror})", hint="choose a folder that can be written to"
@@ -245,17 +243,3 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, npt.NDArray[Any]]]:
         raise FeatureError(
             f"{path}: not a readable safetensors file ({error})", hint="fetch or build the reference again"
         ) from error
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
