@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from genbench.cards import load_card
 from genbench.files import write_atomically
 from genbench.images import emoji32
-from genbench.methods.sit.network import SiT
+from genbench.methods.dit.network import DiT
 from zoo.measure import measure
 from zoo.objectives import OBJECTIVES
 
@@ -219,7 +219,7 @@ def main() -> None:
     config = tomllib.loads((HERE / f"{arguments.name}.toml").read_text())
     variant = read_variant(config)
     torch.manual_seed(config["budget"]["seed"])
-    network = SiT(**variant["network"])
+    network = DiT(**variant["network"])
     network.initialise()
 
     def fd(state: dict[str, Tensor]) -> dict[str, float]:

@@ -59,7 +59,7 @@ class Family(NamedTuple):
 FAMILIES: dict[str, Family] = {
     "sit": Family(
         sampler="genbench.methods.sit.sampler:SiTSampler",
-        network="genbench.methods.sit.settings:SiTNetwork",
+        network="genbench.methods.dit.settings:DiTNetwork",
         settings="genbench.methods.sit.settings:SiTSettings",
         version="1",
     ),

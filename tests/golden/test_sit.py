@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from genbench.cards import load_card
 from genbench.errors import ConfigError
-from genbench.methods.sit.network import SiT
-from genbench.methods.sit.vectors import TOLERANCE, replay
+from genbench.methods.dit.network import DiT
+from genbench.methods.vectors import TOLERANCE, replay
 
 HERE = Path(__file__).parent
 REGISTRY = HERE.parent.parent / "registry"
@@ -61,13 +61,15 @@ def test_a_result_that_is_off_by_a_little_more_than_the_tolerance_disagrees(alte
     assert [c.name for c in replay(altered) if not c.agrees] == [name]
 
 
-def test_nan_and_unused_draws_disagree(altered):
+def test_nan_disagrees_and_unused_draws_are_counted(altered):
     path = altered / "sampler.safetensors"
     tensors = load_file(path)
     tensors["ode_euler.final"].view(-1)[0] = float("nan")
     tensors["sde_official.noise"] = torch.cat([tensors["sde_official.noise"], tensors["sde_official.noise"][:1]])
     save_file(tensors, path)
-    assert [c.name for c in replay(altered) if not c.agrees] == ["sde_official", "ode_euler"]
+    found = {c.name: c for c in replay(altered)}
+    assert [name for name, c in found.items() if not c.agrees] == ["ode_euler"]
+    assert found["sde_official"].draws_left == 1
 
 
 def test_a_setting_that_genbench_does_not_have_is_named_with_its_run(altered):
@@ -93,7 +95,7 @@ def test_a_missing_file_is_named(altered, file):
 def test_the_full_size_network_has_exactly_the_official_keys_and_shapes():
     manifest = json.loads((HERE / "manifests" / "sit-XL-2-256.json").read_text())
     with torch.device("meta"):
-        network = SiT(**load_card(REGISTRY / "sit.toml").variants["sit-xl2-256"].network)
+        network = DiT(**load_card(REGISTRY / "sit.toml").variants["sit-xl2-256"].network)
     assert {key: list(value.shape) for key, value in network.state_dict().items()} == manifest["keys"]
     assert sum(p.numel() for p in network.parameters()) == manifest["n_params"] == 675_129_632
     frozen = [name for name, p in network.named_parameters() if not p.requires_grad]

@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 
 from genbench.cli import main
 from genbench.images import emoji32
-from genbench.methods.sit.network import SiT
+from genbench.methods.dit.network import DiT
 from genbench.records import Record, read_record, record_files
 
 NETWORK: dict[str, Any] = {
@@ -221,7 +221,7 @@ def random_weights(network: Mapping[str, Any], path: Path) -> str:
     """Write weights that fit the network, the same ones always; returns their SHA-256."""
     generator = torch.Generator().manual_seed(0)
     with torch.device("meta"):
-        shapes = {name: tensor.shape for name, tensor in SiT(**network).state_dict().items()}
+        shapes = {name: tensor.shape for name, tensor in DiT(**network).state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: 0.2 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}, path)
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -230,6 +230,8 @@ CHANGES = {
         "diffusion_norm": st.floats(1.01, 4),
         "last_step": st.sampled_from(["euler", "tweedie", "none"]),
         "last_step_size": st.floats(0.05, 0.5),
+        "dtype": st.sampled_from(["bfloat16", "float16"]),
+        "compile": st.just(True),
     },
     "variant": {
         "quantise": st.sampled_from(["half", "truncate"]),

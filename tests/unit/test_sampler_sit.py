@@ -17,7 +17,7 @@ from genbench.errors import RunFailedError, UsageError, WeightsError
 from genbench.methods.loading import find_weights, load_sampler
 from genbench.methods.noise import RecordedNoise, SeededNoise
 from genbench.methods.runs import make_run
-from genbench.methods.sit.network import SiT
+from genbench.methods.dit.network import DiT
 from genbench.methods.sit.sampler import SiTSampler
 from genbench.methods.sit.settings import SiTSettings
 
@@ -37,7 +37,7 @@ CPU = torch.device("cpu")
 def weights():
     """Random weights, larger than any initialisation, so that labels, times and guidance all show."""
     generator = torch.Generator().manual_seed(3)
-    state = SiT(**NETWORK).state_dict()
+    state = DiT(**NETWORK).state_dict()
     for name, value in state.items():
         if name != "pos_embed":
             value.normal_(std=0.1 if value.ndim == 1 else value[0].numel() ** -0.5, generator=generator)
@@ -310,11 +310,11 @@ def test_a_sampler_is_built_without_torchs_compiler():
     """Initialising or computing on the meta device would import it: seconds at the start of every run."""
     code = f"""
 import sys, torch
-from genbench.methods.sit.network import SiT
+from genbench.methods.dit.network import DiT
 from genbench.methods.sit.sampler import SiTSampler
 from genbench.methods.sit.settings import SiTSettings
 network = {NETWORK!r}
-SiTSampler(network=network, settings=SiTSettings(mode="ode", steps=2), state=SiT(**network).state_dict(),
+SiTSampler(network=network, settings=SiTSettings(mode="ode", steps=2), state=DiT(**network).state_dict(),
            device=torch.device("cpu"))
 sys.exit("torch._dynamo" in sys.modules)
 """

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from genbench.methods.sit.network import SiT
+from genbench.methods.dit.network import DiT
 from zoo.objectives import OBJECTIVES, linear_velocity
 from zoo.train import Data, Trainer, batch_indices, learning_rate, read_variant, training_data
 
@@ -58,7 +58,7 @@ def data():
 
 def trainer(data, folder, config=CONFIG, on_snapshot=None):
     torch.manual_seed(1)
-    network = SiT(**NETWORK)
+    network = DiT(**NETWORK)
     network.initialise()
     return Trainer(config, network, data, folder, on_snapshot)
 
@@ -218,5 +218,5 @@ def test_training_data_is_the_train_split_in_the_range_of_the_sampler():
 
 def test_the_repositorys_configuration_trains_the_cards_network():
     variant = read_variant(CONFIG)
-    network = SiT(**variant["network"])
+    network = DiT(**variant["network"])
     assert 2e6 < sum(p.numel() for p in network.parameters()) < 4e6

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genbench.errors import UsageError, WeightsError
+from genbench.methods.dit.network import DiT
 from genbench.methods.guidance import guide, predictions
+from genbench.methods.networks import build, check_labels, evaluate, parameters
 from genbench.methods.noise import Noise
-from genbench.methods.sit.network import SiT
 from genbench.methods.sit.settings import DiffusionForm, SiTSettings
 from genbench.methods.solvers import Drift, Solution, dopri5, fixed_step
 
@@ -37,16 +37,12 @@ class SiTSampler:
         state: dict[str, Tensor] | None,
         device: torch.device,
     ) -> None:
-        if state is None:
-            raise WeightsError("a SiT variant needs weights", hint="name a file under [variants.<name>.weights]")
-        with torch.device("meta"):
-            self.network = SiT(**network)
-        self.network.load_state_dict(_float32(state, self.network), assign=True)
-        self.network.to(device).eval().requires_grad_(False)
+        self.network = build(lambda: DiT(**network), state, device, name="SiT")
+        self._evaluate = evaluate(self.network, settings, device)
         self.settings = settings
         self.device = device
         self.shape = (network["in_channels"], network["input_size"], network["input_size"])
-        self.parameters = sum(p.numel() for p in self.network.parameters())
+        self.parameters = parameters(self.network)
         self.nfe: float | None = None
         self.joint_steps = False
         """Let dopri5 choose one step size for the whole batch, as the recorded reference runs did."""
@@ -57,29 +53,28 @@ class SiTSampler:
 
         Raises `UsageError` for a label outside the classes.
         """
-        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < self.network.num_classes:
-            raise UsageError(
-                f"labels from {int(labels.min())} to {int(labels.max())}: the network has classes 0 to "
-                f"{self.network.num_classes - 1}",
-                hint="use a suite whose data set has the network's classes",
-            )
+        check_labels(labels, self.network.num_classes)
         x = noise.normal(self.shape)
         labels = labels.to(self.device)
         solution = self._ode(x, labels) if self.settings.mode == "ode" else self._sde(x, labels, noise)
         self.nfe = solution.evaluations
         return solution.x
 
+    def velocity(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        """The network's velocity; SiT discards the variance half of its channels."""
+        return self._evaluate(x, t, labels)[:, : self.network.in_channels]
+
     def _velocity(self, t: Tensor, x: Tensor, labels: Tensor) -> Tensor:
         """Guided velocity; the channels that are not guided keep the conditional one."""
         if self.settings.cfg == 1:
-            return self.network.velocity(x, t, labels)
-        conditional, null = predictions(self.network.velocity, x, t, labels, self.network.num_classes)
+            return self.velocity(x, t, labels)
+        conditional, null = predictions(self.velocity, x, t, labels, self.network.num_classes)
         return guide(conditional, null, self.settings.cfg, self.settings.cfg_channels, rest=conditional)
 
     def _joint_velocity(self, t: Tensor, x: Tensor, labels: Tensor) -> Tensor:
         """Velocity of the authors' doubled state: its second half is fed to no network, but counts in dopri5's norm."""
         half, t = x[: len(labels)], t[: len(labels)]
-        conditional, null = predictions(self.network.velocity, half, t, labels, self.network.num_classes)
+        conditional, null = predictions(self.velocity, half, t, labels, self.network.num_classes)
         scale, channels = self.settings.cfg, self.settings.cfg_channels
         return torch.cat([guide(conditional, null, scale, channels, rest=own) for own in (conditional, null)])
 
@@ -142,26 +137,3 @@ class SiTSampler:
 def _score(velocity: Tensor, x: Tensor, t: Tensor) -> Tensor:
     """∇ log p_t(x) from the velocity on the linear path: (t·v - x) / ((1-t)² + t(1-t))."""
     return (t * velocity - x) / ((1 - t) ** 2 + t * (1 - t))
-
-
-def _float32(state: dict[str, Tensor], network: SiT) -> dict[str, Tensor]:
-    """The tensors in float32.
-
-    Raises `WeightsError` that lists keys or shapes which are not the network's.
-    """
-    expected = {k: tuple(v.shape) for k, v in network.state_dict().items()}
-    given = {k: tuple(v.shape) for k, v in state.items()}
-    if expected != given:
-        missing = sorted(expected.keys() - given.keys())
-        unexpected = sorted(given.keys() - expected.keys())
-        other = sorted(k for k in expected.keys() & given.keys() if expected[k] != given[k])
-        parts = [
-            f"{title} {', '.join(keys[:5])}{f' and {len(keys) - 5} more' if len(keys) > 5 else ''}"
-            for title, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", other))
-            if keys
-        ]
-        raise WeightsError(
-            f"the weights do not fit the network: {'; '.join(parts)}",
-            hint="check the card's network against the file: sizes, patch, classes, learn_sigma",
-        )
-    return {k: v.float() for k, v in state.items()}

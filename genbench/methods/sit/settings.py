@@ -1,4 +1,4 @@
-"""What a card may say about SiT: arguments of the network and settings of presets. Imports no torch."""
+"""Settings of SiT's presets. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,36 +6,14 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from genbench.schema import Strict
+from genbench.methods.settings import NetworkSettings
 
 Integrator = Literal["euler", "heun", "midpoint", "dopri5"]
 DiffusionForm = Literal["sigma", "linear", "constant", "decreasing", "increasing-decreasing"]
 LastStep = Literal["mean", "euler", "tweedie", "none"]
 
 
-class SiTNetwork(Strict):
-    """Arguments of `genbench.methods.sit.network.SiT`, which explains them."""
-
-    input_size: int = Field(gt=0)
-    patch_size: int = Field(gt=0)
-    in_channels: int = Field(gt=0)
-    hidden_size: int = Field(gt=0, multiple_of=4)
-    depth: int = Field(gt=0)
-    num_heads: int = Field(gt=0)
-    num_classes: int = Field(gt=0)
-    mlp_ratio: float = Field(default=4.0, gt=0)
-    learn_sigma: bool = True
-
-    @model_validator(mode="after")
-    def _divides(self) -> SiTNetwork:
-        if self.input_size % self.patch_size:
-            raise ValueError(f"patch_size {self.patch_size} does not divide input_size {self.input_size}")
-        if self.hidden_size % self.num_heads:
-            raise ValueError(f"num_heads {self.num_heads} does not divide hidden_size {self.hidden_size}")
-        return self
-
-
-class SiTSettings(Strict):
+class SiTSettings(NetworkSettings):
     """Settings as the authors count and name them (SiT, ``sample_ddp.py`` and ``transport/``)."""
 
     mode: Literal["ode", "sde"]

@@ -1,4 +1,4 @@
-"""The SiT network's parts, by hand. tests/golden compares the whole with the authors' code."""
+"""The DiT network's parts, by hand. tests/golden compares the whole with the authors' code."""
 
 import inspect
 import math
@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from genbench.methods.sit.network import Attention, SiT, TimestepEmbedder, modulate, position_embedding
-from genbench.methods.sit.settings import SiTNetwork
+from genbench.methods.dit.network import DiT
+from genbench.methods.transformer.blocks import Attention, modulate
+from genbench.methods.transformer.embeddings import TimestepEmbedder, position_embedding
+from genbench.methods.dit.settings import DiTNetwork
 
 SMALL = {
     "input_size": 8,
@@ -23,7 +25,7 @@ SMALL = {
 
 
 def random_network(**changes):
-    network = SiT(**{**SMALL, **changes}).eval().requires_grad_(False)
+    network = DiT(**{**SMALL, **changes}).eval().requires_grad_(False)
     generator = torch.Generator().manual_seed(0)
     for name, parameter in network.named_parameters():
         if name != "pos_embed":
@@ -74,7 +76,7 @@ def test_modulate_by_hand():
 
 @pytest.mark.parametrize("patch", [2, 4])
 def test_unpatchify_puts_each_tokens_row_column_channel_back(patch):
-    network = SiT(**{**SMALL, "patch_size": patch})
+    network = DiT(**{**SMALL, "patch_size": patch})
     image = torch.arange(2 * 3 * 8 * 8.0).view(2, 3, 8, 8)
     tokens = torch.stack(
         [
@@ -85,15 +87,6 @@ def test_unpatchify_puts_each_tokens_row_column_channel_back(patch):
         dim=1,
     )
     assert torch.equal(network.unpatchify(tokens), image)
-
-
-@pytest.mark.parametrize("learn_sigma", [False, True])
-def test_velocity_is_the_first_channels_of_forward(learn_sigma):
-    network = random_network(learn_sigma=learn_sigma)
-    x, t, y = inputs()
-    out = network(x, t, y)
-    assert out.shape == (3, 6 if learn_sigma else 3, 8, 8)
-    assert torch.equal(network.velocity(x, t, y), out[:, :3])
 
 
 def test_every_input_moves_its_own_image_only():
@@ -110,7 +103,7 @@ def test_every_input_moves_its_own_image_only():
 
 
 def test_an_initialised_network_predicts_zero_and_can_learn():
-    network = SiT(**SMALL)
+    network = DiT(**SMALL)
     torch.manual_seed(0)
     network.initialise()
     x, t, y = inputs()
@@ -124,8 +117,8 @@ def test_an_initialised_network_predicts_zero_and_can_learn():
 
 
 def test_a_card_may_say_what_the_constructor_takes():
-    taken = inspect.signature(SiT).parameters
-    assert list(SiTNetwork.model_fields) == list(taken)
-    for name, field in SiTNetwork.model_fields.items():
+    taken = inspect.signature(DiT).parameters
+    assert list(DiTNetwork.model_fields) == list(taken)
+    for name, field in DiTNetwork.model_fields.items():
         default = inspect.Parameter.empty if field.is_required() else field.default
         assert taken[name].default == default, name

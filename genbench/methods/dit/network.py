@@ -1,0 +1,83 @@
+"""The DiT transformer with the official keys: the network of DiT, SiT and the methods that train it otherwise.
+
+Peebles & Xie, "Scalable Diffusion Models with Transformers" (arXiv:2212.09748).
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+
+from genbench.methods.transformer.blocks import Block, FinalLayer
+from genbench.methods.transformer.embeddings import LabelEmbedder, PatchEmbed, TimestepEmbedder, position_embedding
+
+
+class DiT(nn.Module):
+    """The transformer. Argument names are those of the official constructor.
+
+    Args:
+        input_size: side of the input in pixels or latent cells.
+        patch_size: side p of a patch.
+        in_channels: channels C of the input.
+        hidden_size: width D of a token.
+        depth: number of blocks.
+        num_heads: attention heads; divides `hidden_size`.
+        mlp_ratio: hidden width of the MLP over `hidden_size`.
+        num_classes: classes without the null class, whose index is `num_classes`.
+        learn_sigma: the network has 2C output channels (C mean, C variance).
+    """
+
+    def __init__(
+        self,
+        *,
+        input_size: int,
+        patch_size: int,
+        in_channels: int,
+        hidden_size: int,
+        depth: int,
+        num_heads: int,
+        num_classes: int,
+        mlp_ratio: float = 4.0,
+        learn_sigma: bool = True,
+    ) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.out_channels = 2 * in_channels if learn_sigma else in_channels
+        self.patch_size = patch_size
+        self.num_classes = num_classes
+        self.x_embedder = PatchEmbed(in_channels, patch_size, hidden_size)
+        self.t_embedder = TimestepEmbedder(hidden_size)
+        self.y_embedder = LabelEmbedder(num_classes, hidden_size)
+        self.pos_embed = nn.Parameter(position_embedding(hidden_size, input_size // patch_size), requires_grad=False)
+        self.blocks = nn.ModuleList(Block(hidden_size, num_heads, mlp_ratio) for _ in range(depth))
+        self.final_layer = FinalLayer(hidden_size, patch_size, self.out_channels)
+
+    def initialise(self) -> None:
+        """Draw initial weights for training: Xavier linears, small embeddings, adaLN and output zero (DiT, 3.2)."""
+        zero = ("adaLN_modulation.1.", "final_layer.linear.")
+        small = ("y_embedder.", "t_embedder.mlp.")
+        for name, parameter in self.named_parameters():
+            if name == "pos_embed":
+                continue
+            if parameter.ndim == 1 or any(part in name for part in zero):
+                nn.init.zeros_(parameter)
+            elif name.startswith(small):
+                nn.init.normal_(parameter, std=0.02)
+            else:
+                nn.init.xavier_uniform_(parameter.view(len(parameter), -1))
+
+    def unpatchify(self, x: Tensor) -> Tensor:
+        """(N, T, p·p·C) => (N, C, H, W)."""
+        n, tokens, _ = x.shape
+        side, p, c = math.isqrt(tokens), self.patch_size, self.out_channels
+        x = x.reshape(n, side, side, p, p, c).permute(0, 5, 1, 3, 2, 4)
+        return x.reshape(n, c, side * p, side * p)
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        """x (N, C, H, W), times t (N,), labels y (N,) => (N, C, H, W), or 2C channels with `learn_sigma`."""
+        x = self.x_embedder(x) + self.pos_embed
+        condition = self.t_embedder(t) + self.y_embedder(y)
+        for block in self.blocks:
+            x = block(x, condition)
+        return self.unpatchify(self.final_layer(x, condition))

@@ -1,0 +1,71 @@
+"""What enters a diffusion transformer: patches, their positions, the time, the class.
+
+Peebles & Xie, "Scalable Diffusion Models with Transformers" (arXiv:2212.09748).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+FREQUENCIES = 256
+
+
+def position_embedding(width: int, side: int) -> Tensor:
+    """Fixed 2-D sine-cosine embedding, (1, side², width) float32.
+
+    The first half of the width encodes the column, the second half the row; each half is [sin, cos] of width/4
+    frequencies 10000^(-k/(width/4)), computed in float64.
+    """
+    cpu = torch.device("cpu")  # also where networks are built on the meta device, whose arithmetic imports a compiler
+    frequency = 10000.0 ** -(torch.arange(width // 4, dtype=torch.float64, device=cpu) / (width / 4))
+    angle = torch.arange(side, dtype=torch.float64, device=cpu)[:, None] * frequency
+    line = torch.cat([angle.sin(), angle.cos()], dim=1)
+    column = line[None, :].expand(side, side, -1)
+    row = line[:, None].expand(side, side, -1)
+    return torch.cat([column, row], dim=2).reshape(1, side * side, width).float()
+
+
+class TimestepEmbedder(nn.Module):
+    """(N,) times => (N, width): 256 features [cos, sin] of frequencies 10000^(-i/128), then Linear, SiLU, Linear."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, t: Tensor) -> Tensor:
+        """Embed times given in the method's own units."""
+        half = FREQUENCIES // 2
+        frequency = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float32, device=t.device) / half)
+        angle = t[:, None].float() * frequency
+        features = torch.cat([angle.cos(), angle.sin()], dim=1)
+        return self.mlp(features.to(next(self.mlp.parameters()).dtype))  # type: ignore[no-any-return]
+
+
+class LabelEmbedder(nn.Module):
+    """(N,) labels => (N, width); the last row of the table is the null class of classifier-free guidance."""
+
+    def __init__(self, classes: int, width: int) -> None:
+        super().__init__()
+        table = torch.empty(classes + 1, width)
+        if not table.is_meta:  # drawing on the meta device would import torch's compiler: seconds, for nothing
+            nn.init.normal_(table)
+        self.embedding_table = nn.Embedding(classes + 1, width, _weight=table)
+
+    def forward(self, labels: Tensor) -> Tensor:
+        """Look labels up; `classes` itself is the null class."""
+        return self.embedding_table(labels)  # type: ignore[no-any-return]
+
+
+class PatchEmbed(nn.Module):
+    """(N, C, H, W) => (N, H·W/p², width) by a convolution of stride p; tokens in row-major order."""
+
+    def __init__(self, channels: int, patch: int, width: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(channels, width, patch, stride=patch)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Cut into patches and project."""
+        return self.proj(x).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]

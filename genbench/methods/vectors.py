@@ -1,0 +1,107 @@
+"""Reference vectors: what the authors' code computed with a small network, replayed through genbench's.
+
+A folder of vectors holds ``config.json`` (constructor arguments, forward cases), ``sampler.json`` (settings of each
+run, as the authors name them), state files, and ``forward`` and ``sampler.safetensors`` (inputs, recorded draws, results).
+Each family's ``vectors.py`` knows its own; this module finds the one that a folder is for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from genbench.errors import ConfigError, unknown
+from genbench.methods.families import import_object
+from genbench.weights import load_tensors
+
+TOLERANCE = 1e-4
+"""Largest difference that agrees, for references within [-1, 1]; larger references allow as much more."""
+
+REPLAYS = {
+    "sit": "genbench.methods.sit.vectors:replay",
+}
+"""``module:function`` that replays the vectors of a family, of type ``Vectors -> Iterator[Comparison]``."""
+
+_UPSTREAMS: dict[str, str] = {}
+"""Families of folders that name only the authors' repository."""
+
+
+class Comparison(NamedTuple):
+    """One recorded result beside genbench's."""
+
+    name: str
+    """Forward case or sampler run."""
+    difference: float
+    """Largest absolute difference; NaN where either side is."""
+    scale: float
+    """max(1, largest absolute value of the reference)."""
+    draws_left: int = 0
+    """Recorded draws that the run did not use."""
+
+    @property
+    def bound(self) -> float:
+        """Largest difference that agrees."""
+        return TOLERANCE * self.scale
+
+    @property
+    def agrees(self) -> bool:
+        """Within the bound."""
+        return self.difference <= self.bound
+
+
+class Vectors:
+    """A folder of vectors, read as it is asked for.
+
+    Raises `ConfigError` for what is missing or not JSON, and `WeightsError` for tensors that cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config: dict[str, Any] = self.json("config.json")
+
+    @property
+    def family(self) -> str:
+        """Which replay the folder is for, as the configuration names it."""
+        named = self.config.get("family") or _UPSTREAMS.get(self.config.get("upstream", ""))
+        if named not in REPLAYS:
+            upstream = self.config.get("upstream") or self.config.get("upstream_repo")
+            raise unknown("family of vectors", str(named or upstream), REPLAYS, where=str(self.folder / "config.json"))
+        return str(named)
+
+    def json(self, name: str) -> Any:
+        """The content of a JSON file."""
+        path = self.folder / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read ({error.strerror})", hint="name a folder of vectors") from error
+        except ValueError as error:
+            raise ConfigError(f"{path}: not valid JSON: {error}", hint="restore the file") from error
+
+    def tensors(self, name: str) -> dict[str, Tensor]:
+        """The tensors of ``<name>.safetensors``; floats as float32, whatever they are stored in."""
+        path = self.folder / f"{name}.safetensors"
+        if not path.is_file():
+            raise ConfigError(f"{path}: no such file", hint="name a folder of vectors")
+        return {key: value.float() if value.is_floating_point() else value for key, value in load_tensors(path).items()}
+
+
+def compare(name: str, computed: Tensor, reference: Tensor, draws_left: int = 0) -> Comparison:
+    """How far `computed` is from `reference`, of the same shape."""
+    difference = float((computed.double() - reference.double()).abs().max())
+    return Comparison(name, difference, max(1.0, float(reference.abs().max())), draws_left)
+
+
+def replay(folder: Path) -> Iterator[Comparison]:
+    """Every forward case and sampler run of a folder of vectors, on the CPU in float32.
+
+    Raises `ConfigError` for a missing file, a family that has no replay or a setting that genbench does not have, and
+    `WeightsError` for tensors that cannot be read or do not fit.
+    """
+    vectors = Vectors(folder)
+    entry: Callable[[Vectors], Iterator[Comparison]] = import_object(REPLAYS[vectors.family], str(folder))
+    return entry(vectors)
