@@ -1,8 +1,8 @@
 """Reference vectors: what the authors' code computed with a small network, replayed through genbench's.
 
 A folder of vectors holds ``config.json`` (constructor arguments, forward cases), ``sampler.json`` (settings of each
-run, as the authors name them), state files, and ``forward`` and ``sampler.safetensors`` (inputs, recorded draws, results).
-Each family's ``vectors.py`` knows its own; this module finds the one that a folder is for.
+run, as the authors name them), state files, and ``forward`` and ``sampler.safetensors`` (inputs, recorded draws,
+results). Each family's ``vectors.py`` knows its own; this module finds the one that a folder is for.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from genbench.methods.dit.network import DiT
+from genbench.methods.dit.settings import DiTNetwork
 from genbench.methods.transformer.blocks import Attention, modulate
 from genbench.methods.transformer.embeddings import TimestepEmbedder, position_embedding
-from genbench.methods.dit.settings import DiTNetwork
 
 SMALL = {
     "input_size": 8,

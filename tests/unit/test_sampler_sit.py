@@ -14,10 +14,10 @@ from safetensors.torch import save_file
 
 from genbench.cards import load_card
 from genbench.errors import RunFailedError, UsageError, WeightsError
+from genbench.methods.dit.network import DiT
 from genbench.methods.loading import find_weights, load_sampler
 from genbench.methods.noise import RecordedNoise, SeededNoise
 from genbench.methods.runs import make_run
-from genbench.methods.dit.network import DiT
 from genbench.methods.sit.sampler import SiTSampler
 from genbench.methods.sit.settings import SiTSettings
 
