@@ -30,6 +30,10 @@ class Weights(Strict):
     url: str | None = None
     """Published address; none for files that come with genbench."""
     licence: str | None = None
+    entry: str | None = None
+    """Which state dict of a checkpoint that holds several, such as ``ema``; none for a file that is one."""
+    prefix: str | None = Field(default=None, min_length=1)
+    """What the keys of the sampled network begin with, such as ``ema_denoiser.``: stripped, and other keys dropped."""
 
 
 class Claim(Strict):

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
+from genbench.cards import Weights
 from genbench.digest import digest_file
-from genbench.errors import UsageError
+from genbench.errors import UsageError, WeightsError
 from genbench.methods.families import Sampler, SamplerClass, import_object, settings_model
 from genbench.methods.runs import Run
 from genbench.weights import WeightFile, load_tensors, locate
@@ -44,14 +46,28 @@ def find_weights(run: Run, *, cache: Path, registry: Sequence[Path]) -> WeightsO
 def load_sampler(run: Run, weights: WeightsOnDisk | None, device: str) -> Sampler:
     """Build the run's sampler on `device`.
 
-    Raises `WeightsError` when the weights do not fit the network.
+    Raises `WeightsError` when the file has no such entry or prefix as the card names, or does not fit the network.
     """
     where = f"{run.method}.toml"
+    source = run.variant.weights
     model = settings_model(run.family, where)
     build: SamplerClass = import_object(run.family.sampler, where)
     return build(
         network=run.variant.network,
         settings=model.model_validate(run.settings) if model else dict(run.settings),
-        state=load_tensors(weights.path) if weights else None,
+        state=_state(weights.path, source) if weights and source else None,
         device=torch.device(device),
     )
+
+
+def _state(path: Path, source: Weights) -> dict[str, Tensor]:
+    state = load_tensors(path, key=source.entry)
+    if source.prefix is None:
+        return state
+    kept = {key.removeprefix(source.prefix): value for key, value in state.items() if key.startswith(source.prefix)}
+    if not kept:
+        raise WeightsError(
+            f"{path}: no key begins with {source.prefix!r} (the first is {next(iter(state))!r})",
+            hint="correct `prefix` under [variants.<name>.weights], or the file",
+        )
+    return kept

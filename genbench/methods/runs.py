@@ -43,12 +43,19 @@ class Run:
                 "version": self.family.version,
                 "network": self.variant.network,
                 "weights": weights_sha256,
+                **self._part_of_weights(),
                 "decoder": self.variant.decoder,
                 "quantise": self.variant.quantise,
                 "resolution": self.variant.resolution,
                 "settings": dict(self.settings),
             }
         )
+
+    def _part_of_weights(self) -> dict[str, str]:
+        """Which tensors of the weight file are used, where the card says so."""
+        weights = self.variant.weights
+        part = {"entry": weights.entry, "prefix": weights.prefix} if weights else {}
+        return {key: value for key, value in part.items() if value is not None}
 
 
 def parse_overrides(options: Sequence[str]) -> dict[str, Scalar]:

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from genbench.cards import load_cards
-from genbench.errors import UsageError
-from genbench.methods.loading import find_weights, load_sampler
+from genbench.cards import load_card, load_cards
+from genbench.errors import UsageError, WeightsError
+from genbench.methods.dit.network import DiT
+from genbench.methods.loading import WeightsOnDisk, find_weights, load_sampler
 from genbench.methods.noise import SeededNoise
-from genbench.methods.runs import make_run
+from genbench.methods.runs import Run, make_run
+from genbench.methods.sit.sampler import SiTSampler
 from genbench.weights import load_tensors
 
 REGISTRY = Path(__file__).parents[2] / "registry"
@@ -36,3 +38,70 @@ def test_the_embedded_model_loads_and_paints_on_white(tmp_path: Path, preset: st
     assert sampler.parameters == sum(tensor.numel() for tensor in load_tensors(weights.path).values())
     corners = images[:, :, ::31, ::31].flatten(1)
     assert (corners > 0.8).float().mean() > 0.9, "an emoji leaves the corners white"
+
+
+CARD = """
+[method]
+id = "boxed"
+name = "Boxed"
+title = "Boxed"
+sampler = "sit"
+[variants.boxed]
+summary = "a network inside a checkpoint"
+dataset = "emoji32"
+resolution = 8
+classes = 3
+quantise = "round"
+default_preset = "ode"
+presets.ode = { mode = "ode", steps = 2 }
+[variants.boxed.network]
+input_size = 8
+patch_size = 4
+in_channels = 3
+hidden_size = 16
+depth = 1
+num_heads = 2
+num_classes = 3
+[variants.boxed.weights]
+file = "boxed.pt"
+"""
+
+
+def boxed(tmp_path: Path, part: str) -> Run:
+    path = tmp_path / "boxed.toml"
+    path.write_text(CARD + part)
+    return make_run(load_card(path), "boxed", "ode", {})
+
+
+def test_the_entry_and_prefix_of_a_checkpoint_are_what_is_loaded(tmp_path: Path) -> None:
+    run = boxed(tmp_path, 'entry = "ema"\nprefix = "net."')
+    state = DiT(**run.variant.network).state_dict()
+    other = {f"net.{key}": torch.zeros_like(value) for key, value in state.items()}
+    inside = {f"net.{key}": value for key, value in state.items()} | {"head.weight": torch.zeros(2)}
+    path = tmp_path / "boxed.pt"
+    torch.save({"model": other, "ema": inside, "step": 7}, path)
+    sampler = load_sampler(run, WeightsOnDisk(path, "0" * 64), "cpu")
+    assert isinstance(sampler, SiTSampler)
+    assert all(torch.equal(value, state[key]) for key, value in sampler.network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ('entry = "ema"\nprefix = "ema_net."', r"no key begins with 'ema_net\.' \(the first is 'net\."),
+        ('entry = "emma"', r"no entry 'emma' \(it has \['ema'\]\)"),
+        ("", "not a mapping of names to tensors"),
+        ('entry = "ema"', r"unexpected net\.blocks"),
+    ],
+)
+def test_a_part_that_the_checkpoint_does_not_have_is_named(tmp_path: Path, part: str, message: str) -> None:
+    run = boxed(tmp_path, part)
+    path = tmp_path / "boxed.pt"
+    torch.save({"ema": {f"net.{key}": value for key, value in DiT(**run.variant.network).state_dict().items()}}, path)
+    with pytest.raises(WeightsError, match=message):
+        load_sampler(run, WeightsOnDisk(path, "0" * 64), "cpu")
+
+
+def test_the_part_of_a_checkpoint_is_in_the_digest_of_a_run(tmp_path: Path) -> None:
+    parts = ["", 'entry = "ema"', 'entry = "model"', 'prefix = "ema"', 'entry = "ema"\nprefix = "net."']
+    assert len({boxed(tmp_path, part).digest("0" * 64) for part in parts}) == len(parts)
