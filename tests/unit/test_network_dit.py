@@ -70,7 +70,9 @@ def test_attention_by_its_definition():
 
 def test_modulate_by_hand():
     x = torch.tensor([[[1.0, 2.0]], [[3.0, 4.0]]])
-    found = modulate(x, shift=torch.tensor([[10.0, 0.0], [0.0, 1.0]]), scale=torch.tensor([[1.0, 0.0], [0.0, -1.0]]))
+    found = modulate(
+        x, shift=torch.tensor([[[10.0, 0.0]], [[0.0, 1.0]]]), scale=torch.tensor([[[1.0, 0.0]], [[0.0, -1.0]]])
+    )
     assert found.tolist() == [[[12.0, 2.0]], [[3.0, 1.0]]]
 
 

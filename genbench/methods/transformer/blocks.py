@@ -1,27 +1,48 @@
-"""DiT's transformer block: layer norm, attention, MLP, modulated by the condition (adaLN-Zero).
+"""The diffusion transformer's block: norm, attention, norm, MLP, modulated by the condition (adaLN-Zero).
 
 Peebles & Xie, "Scalable Diffusion Models with Transformers" (arXiv:2212.09748), section 3.2.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from genbench.methods.transformer.normalisation import layer_norm
+from genbench.methods.transformer.rotary import Rotation
+
+Norm = Callable[[int], nn.Module]
+"""A norm by the width that it is for."""
+
 
 class Attention(nn.Module):
-    """Multi-head self-attention; one qkv projection laid out as (3, heads, head width)."""
+    """Multi-head self-attention; one qkv projection laid out as (3, heads, head width).
 
-    def __init__(self, width: int, heads: int) -> None:
+    Args:
+        width: of a token.
+        heads: attention heads; divides `width`.
+        bias: the qkv projection has one.
+        head_norm: norm of each head's queries and keys by the head's width; the identity leaves them.
+    """
+
+    def __init__(self, width: int, heads: int, *, bias: bool = True, head_norm: Norm = nn.Identity) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
+        self.qkv = nn.Linear(width, 3 * width, bias=bias)
+        self.q_norm = head_norm(width // heads)
+        self.k_norm = head_norm(width // heads)
         self.proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, T, width) => (N, T, width)."""
+    def forward(self, x: Tensor, rotation: Rotation | None = None) -> Tensor:
+        """(N, T, width) => (N, T, width); a rotation turns queries and keys by their tokens' positions."""
         n, tokens, width = x.shape
         q, k, v = self.qkv(x).view(n, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        q, k = self.q_norm(q), self.k_norm(k)
+        if rotation is not None:
+            q, k = rotation.apply(q), rotation.apply(k)
         attended = functional.scaled_dot_product_attention(q, k, v)
         return self.proj(attended.transpose(1, 2).reshape(n, tokens, width))  # type: ignore[no-any-return]
 
@@ -45,38 +66,80 @@ def modulation(width: int, vectors: int) -> nn.Sequential:
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """x·(1 + scale) + shift, one vector an image: x (N, T, D), shift and scale (N, D)."""
-    return x * (1 + scale[:, None]) + shift[:, None]
+    """x·(1 + scale) + shift: x (N, T, D), shift and scale (N, 1, D) for an image or (N, T, D) for each token."""
+    return x * (1 + scale) + shift
 
 
-class Block(nn.Module):
-    """Transformer block with adaLN-Zero: shift, scale, gate for the attention, then for the MLP."""
+def _by_token(condition: Tensor) -> Tensor:
+    """(N, D) => (N, 1, D); a condition of each token (N, T, D) stays."""
+    return condition[:, None] if condition.ndim == 2 else condition
+
+
+class AdaptiveBlock(nn.Module):
+    """Pre-norm attention and MLP with adaLN-Zero: shift, scale, gate for the attention, then for the MLP.
+
+    Args:
+        attention: of the tokens.
+        mlp: of each token.
+        norms: before the attention and before the MLP.
+        condition: from the condition to six adaptive vectors, or to four (scale, gate twice) without shifts.
+    """
+
+    def __init__(
+        self, *, attention: Attention, mlp: nn.Module, norms: tuple[nn.Module, nn.Module], condition: nn.Module
+    ) -> None:
+        super().__init__()
+        self.norm1 = norms[0]
+        self.attn = attention
+        self.norm2 = norms[1]
+        self.mlp = mlp
+        self.adaLN_modulation = condition
+
+    def forward(self, x: Tensor, condition: Tensor, rotation: Rotation | None = None) -> Tensor:
+        """Tokens (N, T, D), condition (N, D) of an image or (N, T, D) of each token => tokens."""
+        vectors = self.adaLN_modulation(_by_token(condition))
+        six = vectors.shape[-1] == 6 * x.shape[-1]
+        if six:
+            shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = vectors.chunk(6, dim=-1)
+        else:
+            scale_a, gate_a, scale_m, gate_m = vectors.chunk(4, dim=-1)
+            shift_a = shift_m = torch.zeros((), dtype=x.dtype, device=x.device)
+        x = x + gate_a * self.attn(modulate(self.norm1(x), shift_a, scale_a), rotation)
+        return x + gate_m * self.mlp(modulate(self.norm2(x), shift_m, scale_m))  # type: ignore[no-any-return]
+
+
+class Block(AdaptiveBlock):
+    """DiT's block: layer norms without weights, tanh-GELU MLP."""
 
     def __init__(self, width: int, heads: int, mlp_ratio: float) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
-        self.attn = Attention(width, heads)
-        self.norm2 = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
-        self.mlp = Mlp(width, int(width * mlp_ratio))
-        self.adaLN_modulation = modulation(width, 6)
-
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Tokens (N, T, D), condition (N, D) => tokens."""
-        shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.adaLN_modulation(condition).chunk(6, dim=1)
-        x = x + gate_a[:, None] * self.attn(modulate(self.norm1(x), shift_a, scale_a))
-        return x + gate_m[:, None] * self.mlp(modulate(self.norm2(x), shift_m, scale_m))  # type: ignore[no-any-return]
+        super().__init__(
+            attention=Attention(width, heads),
+            mlp=Mlp(width, int(width * mlp_ratio)),
+            norms=(layer_norm(width), layer_norm(width)),
+            condition=modulation(width, 6),
+        )
 
 
 class FinalLayer(nn.Module):
-    """Adaptive layer norm and the projection of each token to its patch, (row, column, channel)."""
+    """Adaptive norm and the projection of each token to its patch.
 
-    def __init__(self, width: int, patch: int, channels: int) -> None:
+    Args:
+        width: of a token.
+        patch: side of a patch.
+        channels: of the output.
+        norm: by its width.
+        condition: from the condition to shift and scale; SiLU and Linear when none is given.
+    """
+
+    def __init__(
+        self, width: int, patch: int, channels: int, *, norm: Norm = layer_norm, condition: nn.Module | None = None
+    ) -> None:
         super().__init__()
-        self.norm_final = nn.LayerNorm(width, elementwise_affine=False, eps=1e-6)
+        self.norm_final = norm(width)
         self.linear = nn.Linear(width, patch * patch * channels)
-        self.adaLN_modulation = modulation(width, 2)
+        self.adaLN_modulation = condition or modulation(width, 2)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Tokens (N, T, D), condition (N, D) => (N, T, p·p·C)."""
-        shift, scale = self.adaLN_modulation(condition).chunk(2, dim=1)
+        """Tokens (N, T, D), condition (N, D) of an image or (N, T, D) of each token => (N, T, p·p·C)."""
+        shift, scale = self.adaLN_modulation(_by_token(condition)).chunk(2, dim=-1)
         return self.linear(modulate(self.norm_final(x), shift, scale))  # type: ignore[no-any-return]
