@@ -57,6 +57,12 @@ class Family(NamedTuple):
 
 
 FAMILIES: dict[str, Family] = {
+    "lightningdit": Family(
+        sampler="genbench.methods.lightningdit.sampler:LightningDiTSampler",
+        network="genbench.methods.lightningdit.settings:LightningDiTNetwork",
+        settings="genbench.methods.lightningdit.settings:LightningDiTSettings",
+        version="1",
+    ),
     "sit": Family(
         sampler="genbench.methods.sit.sampler:SiTSampler",
         network="genbench.methods.dit.settings:DiTNetwork",

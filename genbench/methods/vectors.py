@@ -22,6 +22,7 @@ TOLERANCE = 1e-4
 """Largest difference that agrees, for references within [-1, 1]; larger references allow as much more."""
 
 REPLAYS = {
+    "lightningdit": "genbench.methods.lightningdit.vectors:replay",
     "sit": "genbench.methods.sit.vectors:replay",
 }
 """``module:function`` that replays the vectors of a family, of type ``Vectors -> Iterator[Comparison]``."""

@@ -5,12 +5,16 @@ Peebles & Xie, "Scalable Diffusion Models with Transformers" (arXiv:2212.09748).
 
 from __future__ import annotations
 
-import math
-
 from torch import Tensor, nn
 
 from genbench.methods.transformer.blocks import Block, FinalLayer
-from genbench.methods.transformer.embeddings import LabelEmbedder, PatchEmbed, TimestepEmbedder, position_embedding
+from genbench.methods.transformer.embeddings import (
+    LabelEmbedder,
+    PatchEmbed,
+    TimestepEmbedder,
+    position_embedding,
+    unpatchify,
+)
 
 
 class DiT(nn.Module):
@@ -69,10 +73,7 @@ class DiT(nn.Module):
 
     def unpatchify(self, x: Tensor) -> Tensor:
         """(N, T, p·p·C) => (N, C, H, W)."""
-        n, tokens, _ = x.shape
-        side, p, c = math.isqrt(tokens), self.patch_size, self.out_channels
-        x = x.reshape(n, side, side, p, p, c).permute(0, 5, 1, 3, 2, 4)
-        return x.reshape(n, c, side * p, side * p)
+        return unpatchify(x, self.patch_size, self.out_channels)
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         """x (N, C, H, W), times t (N,), labels y (N,) => (N, C, H, W), or 2C channels with `learn_sigma`."""

@@ -29,16 +29,17 @@ def position_embedding(width: int, side: int) -> Tensor:
 
 
 class TimestepEmbedder(nn.Module):
-    """(N,) times => (N, width): 256 features [cos, sin] of frequencies 10000^(-i/128), then Linear, SiLU, Linear."""
+    """(N,) times => (N, width): 256 features [cos, sin] of frequencies period^(-i/128), then Linear, SiLU, Linear."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, period: float = 10000.0) -> None:
         super().__init__()
+        self.period = period
         self.mlp = nn.Sequential(nn.Linear(FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, t: Tensor) -> Tensor:
         """Embed times given in the method's own units."""
         half = FREQUENCIES // 2
-        frequency = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float32, device=t.device) / half)
+        frequency = torch.exp(-math.log(self.period) * torch.arange(half, dtype=torch.float32, device=t.device) / half)
         angle = t[:, None].float() * frequency
         features = torch.cat([angle.cos(), angle.sin()], dim=1)
         return self.mlp(features.to(next(self.mlp.parameters()).dtype))  # type: ignore[no-any-return]
@@ -69,3 +70,11 @@ class PatchEmbed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Cut into patches and project."""
         return self.proj(x).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
+
+
+def unpatchify(tokens: Tensor, patch: int, channels: int) -> Tensor:
+    """(N, side², p·p·C) => (N, C, side·p, side·p): each token is its patch as (row, column, channel)."""
+    n, count, _ = tokens.shape
+    side = math.isqrt(count)
+    image = tokens.reshape(n, side, side, patch, patch, channels).permute(0, 5, 1, 3, 2, 4)
+    return image.reshape(n, channels, side * patch, side * patch)

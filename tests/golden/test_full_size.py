@@ -1,0 +1,28 @@
+"""The networks of the cards have exactly the keys, shapes and parameters of the authors' full-size ones."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from genbench.cards import load_card
+from genbench.methods.lightningdit.network import LightningDiT
+
+REGISTRY = Path(__file__).parent.parent.parent / "registry"
+NETWORKS = [
+    # Manifests were listed from the authors' classes; the counts are those they print, frozen parameters included.
+    ("lightningdit", "lightningdit-xl1-256-800ep", LightningDiT, "lightningdit-XL-1", 675_256_736),
+    ("lightningdit", "lightningdit-xl1-256-64ep", LightningDiT, "lightningdit-XL-1", 675_256_736),
+]
+
+
+@pytest.mark.parametrize(("card", "variant", "network", "manifest", "count"), NETWORKS, ids=[n[1] for n in NETWORKS])
+def test_a_variants_network_is_the_official_one(card, variant, network, manifest, count):
+    official = json.loads((REGISTRY / "manifests" / f"{manifest}.json").read_text())
+    with torch.device("meta"):
+        built = network(**load_card(REGISTRY / f"{card}.toml").variants[variant].network)
+    assert {key: list(value.shape) for key, value in built.state_dict().items()} == official["keys"]
+    assert sum(p.numel() for p in built.parameters()) == official["n_params"] == count
+    assert sorted(name for name, p in built.named_parameters() if not p.requires_grad) == sorted(official["frozen"])
+    assert sorted(name for name, _ in built.named_buffers()) == sorted(official["buffers"])
