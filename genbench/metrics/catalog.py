@@ -15,7 +15,7 @@ from genbench.errors import UsageError, unknown
 from genbench.metrics.balls import IMPROVED, PRDC, Balls
 
 Direction = Literal["lower", "higher"]
-Need = Literal["moments", "features", "held-out moments", "held-out features", "labels"]
+Need = Literal["moments", "features", "held-out moments", "held-out features", "labels", "reference labels"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Statistic:
     """Which values are better."""
     needs: frozenset[Need]
     """What the features are measured with: nothing, the reference's moments or features, those of held-out real images,
-    classes."""
+    classes, the classes of the reference."""
     title: str
     source: str
     """The paper that defines it."""
@@ -343,7 +343,7 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
                 name="fd-per-class",
                 version=1,
                 direction="lower",
-                needs=frozenset({"features", "labels"}),
+                needs=frozenset({"features", "labels", "reference labels"}),
                 title="Fréchet distance of each class to the same class of the reference, mean over classes",
                 source="Heusel et al. 2017, arXiv:1706.08500, class by class",
                 stderr="influence function in each class",
@@ -365,7 +365,7 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
                 name="coverage-per-class",
                 version=1,
                 direction="higher",
-                needs=frozenset({"features", "labels"}),
+                needs=frozenset({"features", "labels", "reference labels"}),
                 title="coverage within each class of the reference, mean over classes; 0 for a class not generated",
                 source="Naeem et al. 2020, arXiv:2002.09797, class by class",
                 stderr="delete-one jackknife in each class",

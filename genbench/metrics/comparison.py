@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from genbench.errors import FeatureError
 from genbench.metrics.balls import Balls
-from genbench.metrics.inputs import Features, check_features, check_width
+from genbench.metrics.inputs import Features, Float64, check_features, check_width
+from genbench.metrics.labels import Classes, Labels
 from genbench.metrics.neighbours import Neighbourhoods, sweep
 from genbench.metrics.reference import Reference
 
-Classes = npt.NDArray[np.int64]
 
-
-class Measurement(NamedTuple):
+@dataclass(frozen=True)
+class Measurement:
     """One number and what it rests on."""
 
     value: float
@@ -29,15 +28,8 @@ class Measurement(NamedTuple):
     """Reference images that took part: those of the moments, or those whose features were compared; 0 without one."""
     spread: float | None = None
     """Standard deviation over splits or subsets, which the field prints after the ±. It is not a standard error."""
-
-
-class Labels(NamedTuple):
-    """The class of each image, for statistics that are taken class by class."""
-
-    generated: Classes
-    """(N,)."""
-    reference: Classes | None = None
-    """(m,), of the images whose features the reference holds."""
+    influence: Float64 | None = field(default=None, compare=False, repr=False)
+    """(N,), of mean 0: first-order influence of each generated image on the value; None where it is not kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +47,7 @@ class Comparison:
     held_out: Reference | None = None
     """Real images that the reference does not hold, such as a validation split."""
     labels: Labels | None = None
+    """Classes of the generated images."""
     asked: frozenset[Balls] = frozenset()
     """Balls that will be asked for: one sweep serves them all."""
     _found: dict[Balls, Neighbourhoods] = field(default_factory=dict, init=False, repr=False)
@@ -65,9 +58,7 @@ class Comparison:
         for side in named:
             check_width(self.features.shape[1], side.width, side.space)
         if self.labels is not None:
-            _check_labels(self.labels.generated, len(self.features), "generated")
-            if self.labels.reference is not None and self.against is not None:
-                _check_labels(self.labels.reference, self.against.n_features, "reference")
+            self.labels.check(len(self.features), "generated")
 
     @property
     def reference(self) -> Reference:
@@ -101,17 +92,17 @@ class Comparison:
         """(N,): the class of each generated image. Raises `FeatureError` if they are not known."""
         if self.labels is None:
             raise FeatureError("this metric is taken class by class, and classes are not known", hint="give labels")
-        return self.labels.generated
+        return self.labels.classes
 
     @property
     def reference_classes(self) -> Classes:
         """(m,): the class of each image that the reference holds. Raises `FeatureError` if they are not known."""
-        if self.labels is None or self.labels.reference is None:
+        if self.reference.labels is None:
             raise FeatureError(
                 "this metric is taken class by class, and the reference's classes are not known",
-                hint="give the reference's labels",
+                hint="build the reference from images in one folder a class",
             )
-        return self.labels.reference
+        return self.reference.labels.classes
 
     def neighbourhoods(self, balls: Balls) -> Neighbourhoods:
         """Neighbourhoods of both sides in that form; the first call sweeps once for every form that is `asked`."""
@@ -128,11 +119,3 @@ def _features_of(reference: Reference, what: str) -> npt.NDArray[np.float32]:
             hint="give the reference as images, or build it with features; fd needs moments only",
         )
     return reference.features
-
-
-def _check_labels(labels: Classes, n: int, what: str) -> None:
-    if labels.shape != (n,) or not np.issubdtype(labels.dtype, np.integer):
-        raise FeatureError(
-            f"{what} labels: expected {n} integers, got {labels.dtype} of shape {labels.shape}",
-            hint="give one class number an image, in the order of the images",
-        )

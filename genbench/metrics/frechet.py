@@ -164,4 +164,5 @@ def _covariance_term(trace: float, reference_trace: float, trace_sqrt: float) ->
 def measure_fd(comparison: Comparison) -> Measurement:
     """The `fd` statistic."""
     distance = frechet_distance(comparison.features, comparison.reference, device=comparison.device)
-    return Measurement(distance.value, distance.stderr, len(comparison.features), comparison.reference.n)
+    n, n_reference = len(comparison.features), comparison.reference.n
+    return Measurement(distance.value, distance.stderr, n, n_reference, influence=distance.influence)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from genbench.errors import FeatureError
 from genbench.metrics.catalog import Metric
-from genbench.metrics.comparison import Comparison, Labels, Measurement
+from genbench.metrics.comparison import Comparison, Measurement
 from genbench.metrics.inputs import Features
+from genbench.metrics.labels import Labels
 from genbench.metrics.reference import Reference
 
-__all__ = ["Labels", "Measurement", "measure", "measure_all"]
+__all__ = ["Labels", "Measurement", "check_needs", "compare", "measure", "measure_all"]
 
 T = TypeVar("T")
 
@@ -28,7 +29,8 @@ def measure(
 ) -> Measurement:
     """Measure generated features (N, d), float32 or float64, against a reference of the metric's space.
 
-    The reference, held-out real images and labels are given where the statistic needs them (`Statistic.needs`). With
+    The reference, held-out real images and the classes of the generated images (`labels`) are given where the statistic
+    needs them (`Statistic.needs`); the reference carries the classes of its own images. With
     `space_digest`, a reference made with other weights or preprocessing is refused. Raises `FeatureError` for features
     or a reference that the metric cannot be computed from honestly.
     """
@@ -61,22 +63,62 @@ def measure_all(
     `measure` does, and for a space that features or references lack.
     """
     metrics = list(metrics)
+    comparisons = compare(
+        metrics,
+        features,
+        references,
+        held_out=held_out,
+        labels=labels,
+        space_digests=space_digests,
+        device=device,
+    )
+    return {metric.id: metric.statistic.load()(comparisons[metric.space]) for metric in metrics}
+
+
+def compare(
+    metrics: Sequence[Metric],
+    features: Mapping[str, Features],
+    references: Mapping[str, Reference],
+    *,
+    held_out: Mapping[str, Reference] | None = None,
+    labels: Labels | None = None,
+    space_digests: Mapping[str, str] | None = None,
+    device: str = "cpu",
+) -> dict[str, Comparison]:
+    """What the metrics are computed from, by space: checked, and nothing computed yet.
+
+    Raises `FeatureError` as `measure_all` does.
+    """
+    spaces = dict.fromkeys(metric.space for metric in metrics)
+    held_by_space = {space: _held(space, features, "features") for space in spaces}
+    check_needs(metrics, references, held_out or {}, labelled=labels is not None)
     digests = space_digests or {}
     comparisons: dict[str, Comparison] = {}
+    for space, held in held_by_space.items():
+        sides = references.get(space), (held_out or {}).get(space)
+        for side in sides:
+            if side is not None:
+                side.check_space(space, digests.get(space))
+        balls = frozenset(m.statistic.balls for m in metrics if m.space == space and m.statistic.balls is not None)
+        comparisons[space] = Comparison(held, sides[0], device, held_out=sides[1], labels=labels, asked=balls)
+    return comparisons
+
+
+def check_needs(
+    metrics: Iterable[Metric], references: Mapping[str, Reference], held_out: Mapping[str, Reference], *, labelled: bool
+) -> None:
+    """Raise `FeatureError` for the first metric that needs what is not there; `labelled`: whether classes are known.
+
+    Needs no features, so that it is known before any are extracted.
+    """
     for metric in metrics:
-        space = metric.space
-        held = _held(space, features, "features")
-        if metric.statistic.needs & {"moments", "features"}:
-            _held(space, references, "reference")
-        if space not in comparisons:
-            sides = references.get(space), (held_out or {}).get(space)
-            for side in sides:
-                if side is not None:
-                    side.check_space(space, digests.get(space))
-            balls = frozenset(m.statistic.balls for m in metrics if m.space == space and m.statistic.balls is not None)
-            comparisons[space] = Comparison(held, sides[0], device, held_out=sides[1], labels=labels, asked=balls)
-        _check_needs(metric, comparisons[space])
-    return {metric.id: metric.statistic.load()(comparisons[metric.space]) for metric in metrics}
+        _check_reference(metric, references)
+        _check_held_out(metric, held_out.get(metric.space))
+        if "labels" in metric.statistic.needs and not labelled:
+            raise FeatureError(
+                f"{metric.id} is taken class by class, and the classes of the images are not known",
+                hint="give labels, or images in one folder a class; or leave this metric out",
+            )
 
 
 def _held(space: str, by_space: Mapping[str, T], what: str) -> T:
@@ -88,26 +130,34 @@ def _held(space: str, by_space: Mapping[str, T], what: str) -> T:
     return by_space[space]
 
 
-def _check_needs(metric: Metric, comparison: Comparison) -> None:
+def _check_reference(metric: Metric, references: Mapping[str, Reference]) -> None:
     needs = metric.statistic.needs
-    if "features" in needs and comparison.reference.features is None:
+    if not needs & {"moments", "features", "reference labels"}:
+        return
+    reference = _held(metric.space, references, "reference")
+    if "features" in needs and reference.features is None:
         raise FeatureError(
-            f"{metric.id} compares features, but the {comparison.reference.space} reference carries moments only",
+            f"{metric.id} compares features, but the {reference.space} reference carries moments only",
             hint="give the reference as images, or build it with features; fd needs moments only",
         )
-    if needs & {"held-out moments", "held-out features"}:
-        if comparison.held_out is None:
-            raise FeatureError(
-                f"{metric.id} reads held-out real images, and there are none in space {metric.space}",
-                hint="give a second reference of real images, such as a validation split, or leave this metric out",
-            )
-        if "held-out features" in needs and comparison.held_out.features is None:
-            raise FeatureError(
-                f"{metric.id} compares features, but the held-out {metric.space} reference carries moments only",
-                hint="build it with features",
-            )
-    if "labels" in needs and comparison.labels is None:
+    if "reference labels" in needs and reference.labels is None:
         raise FeatureError(
-            f"{metric.id} is taken class by class, and the classes of the images are not known",
-            hint="give labels, or images in one folder a class; or leave this metric out",
+            f"{metric.id} is taken class by class, and the reference's classes are not known",
+            hint="build the reference from images in one folder a class, or leave this metric out",
+        )
+
+
+def _check_held_out(metric: Metric, held_out: Reference | None) -> None:
+    needs = metric.statistic.needs
+    if not needs & {"held-out moments", "held-out features"}:
+        return
+    if held_out is None:
+        raise FeatureError(
+            f"{metric.id} reads held-out real images, and there are none in space {metric.space}",
+            hint="name them: `held_out` in a suite, --held-out for `genbench score`; or leave this metric out",
+        )
+    if "held-out features" in needs and held_out.features is None:
+        raise FeatureError(
+            f"{metric.id} compares features, but the held-out {metric.space} reference carries moments only",
+            hint="build it with features",
         )

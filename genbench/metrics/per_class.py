@@ -8,10 +8,11 @@ import numpy as np
 
 from genbench.errors import FeatureError
 from genbench.metrics.balls import PRDC
-from genbench.metrics.comparison import Classes, Comparison, Measurement
+from genbench.metrics.comparison import Comparison, Measurement
 from genbench.metrics.frechet import FrechetDistance, frechet_distance
 from genbench.metrics.inception_score import InceptionScore, inception_score
 from genbench.metrics.jackknife import jackknife_stderr
+from genbench.metrics.labels import Classes
 from genbench.metrics.moments import Moments
 from genbench.metrics.neighbours import Indices, Neighbourhoods, neighbourhoods
 

@@ -1,8 +1,8 @@
 """The reference that generated images are compared with: moments, and features of a fixed subset; one file a space.
 
 File: safetensors with ``mean`` (d,) float64, ``cov_upper`` (d(d+1)/2,) float32, the upper triangle row by row (8.4 MB
-at d = 2048), and optionally ``features`` (m, d) float16 with ``indices`` (m,) int64. Metadata: format, version, space,
-space_digest, n, source.
+at d = 2048), and optionally ``features`` (m, d) float16 with ``indices`` (m,) int64 and, where the classes of these
+images are known, ``labels`` (m,) int64. Metadata: format, version, space, space_digest, n, source; class_names.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from genbench.digest import canonical
 from genbench.errors import FeatureError, StoreError
 from genbench.files import write_atomically
 from genbench.metrics.inputs import Features, Float64, check_features
+from genbench.metrics.labels import Labels
 from genbench.metrics.moments import Moments, symmetric_factor
 
 FORMAT = "genbench-reference"
@@ -48,6 +49,8 @@ class Reference:
     """(m, d) of the fixed subset, or of all images."""
     indices: npt.NDArray[np.int64] | None = None
     """(m,): which of the n images `features` are of."""
+    labels: Labels | None = None
+    """Classes of the m images whose features are here; None where they are not known."""
     source: Mapping[str, str] = field(default_factory=dict)
     """Where the images came from, as text: data set, sha256, resolution, genbench version. Not part of `digest`."""
 
@@ -61,6 +64,8 @@ class Reference:
         if wrong or self.n < 2:
             problem = f"{', '.join(wrong)} not of width {d}" if wrong else f"{self.n} image(s), at least 2 are needed"
             raise FeatureError(f"{self.space} reference: {problem}", hint="build the reference again")
+        if self.labels is not None:
+            self.labels.check(self.n_features, f"{self.space} reference")
         if not (np.isfinite(self.mean).all() and np.isfinite(self.cov).all()):
             raise FeatureError(
                 f"{self.space} reference: NaN or infinity in its moments", hint="build the reference again"
@@ -74,14 +79,18 @@ class Reference:
         space: str,
         space_digest: str,
         keep: int | Literal["all"] = "all",
+        labels: Labels | None = None,
         source: Mapping[str, str] | None = None,
     ) -> Reference:
         """Reference of (N, d) features, N >= 2, holding the features of `keep` of them (0: moments only).
 
-        Raises `FeatureError` for fewer than 2 rows and for NaN or infinity.
+        `labels` are those of all N images; they are kept with the features. Raises `FeatureError` for fewer than 2
+        rows, for NaN or infinity, and for labels that are not one an image.
         """
         what = f"{space} reference features"
         check_features(features, what)
+        if labels is not None:
+            labels.check(len(features), f"{space} reference")
         chosen = fixed_subset(len(features), len(features) if keep == "all" else keep)
         return cls.from_moments(
             Moments.from_features(features, what),
@@ -89,6 +98,7 @@ class Reference:
             space_digest=space_digest,
             features=features[chosen] if len(chosen) else None,
             indices=chosen if len(chosen) else None,
+            labels=labels.of(chosen) if labels and len(chosen) else None,
             source=source,
         )
 
@@ -101,11 +111,12 @@ class Reference:
         space_digest: str,
         features: Features | None = None,
         indices: npt.NDArray[np.int64] | None = None,
+        labels: Labels | None = None,
         source: Mapping[str, str] | None = None,
     ) -> Reference:
         """Reference of merged moments; `features` (m, d) are of the images `indices` (m,), see `fixed_subset`."""
         kept = None if features is None else np.ascontiguousarray(features, np.float32)
-        return cls(space, space_digest, moments.n, moments.mean, moments.cov, kept, indices, dict(source or {}))
+        return cls(space, space_digest, moments.n, moments.mean, moments.cov, kept, indices, labels, dict(source or {}))
 
     @property
     def width(self) -> int:
@@ -125,7 +136,10 @@ class Reference:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of what a file of this reference holds, but for `source`; the same before `save` and after `load`."""
-        identity = {"space": self.space, "space_digest": self.space_digest, "n": self.n, "version": VERSION}
+        identity: dict[str, Any] = {"space": self.space, "space_digest": self.space_digest, "n": self.n}
+        identity["version"] = VERSION
+        if self.labels is not None:  # left out without labels, so that digests from before there were any stay valid
+            identity["class_names"] = self.labels.names
         sha = hashlib.sha256(canonical(identity).encode())
         for name, array in sorted(self._tensors().items()):
             sha.update(f"{name}:{array.dtype}:{array.shape}".encode())
@@ -137,6 +151,8 @@ class Reference:
         tensors: dict[str, npt.NDArray[Any]] = {"mean": self.mean, "cov_upper": upper}
         if self.features is not None and self.indices is not None:
             tensors |= {"features": _compact(self.features), "indices": self.indices.astype(np.int64)}
+        if self.labels is not None:
+            tensors["labels"] = self.labels.classes.astype(np.int64)
         return tensors
 
     def save(self, path: Path) -> None:
@@ -153,6 +169,8 @@ class Reference:
             "n": str(self.n),
             "source": canonical(dict(self.source)),
         }
+        if self.labels is not None:
+            metadata["class_names"] = canonical(self.labels.names)
         data = save(self._tensors(), metadata)
         try:
             write_atomically(path, data)
@@ -184,6 +202,7 @@ class Reference:
                 _unpack(tensors["cov_upper"], len(tensors["mean"])),
                 tensors["features"].astype(np.float32) if "features" in tensors else None,
                 tensors.get("indices"),
+                _labels(metadata, tensors),
                 json.loads(metadata["source"]),
             )
         except (KeyError, ValueError) as error:
@@ -223,6 +242,13 @@ def _compact(features: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
         half = features.astype(np.float16)
     moved = np.abs(half - features).max(initial=0)
     return half if moved <= np.abs(features).max(initial=0) * 2**-10 else features
+
+
+def _labels(metadata: Mapping[str, str], tensors: Mapping[str, npt.NDArray[Any]]) -> Labels | None:
+    if "labels" not in tensors:
+        return None
+    names = json.loads(metadata["class_names"])
+    return Labels(tensors["labels"], tuple(names) if names is not None else None)
 
 
 def _unpack(upper: npt.NDArray[Any], width: int) -> Float64:

@@ -22,8 +22,8 @@ X = (RNG.standard_normal((60, 7)) * 1.2 + 0.4).astype(np.float32)
 Y = RNG.standard_normal((45, 7)).astype(np.float32)
 
 
-def reference(features: np.ndarray, space: str = "toy") -> Reference:
-    return Reference.from_features(features.astype(np.float32), space=space, space_digest="")
+def reference(features: np.ndarray, space: str = "toy", labels: Labels | None = None) -> Reference:
+    return Reference.from_features(features.astype(np.float32), space=space, space_digest="", labels=labels)
 
 
 def test_mmd_rbf_is_the_definition() -> None:
@@ -126,11 +126,12 @@ def test_fwd_is_the_mean_of_frechet_distances_of_packets() -> None:
         wavelet_distance(X, Moments.from_features(Y))
 
 
-LABELS = Labels(np.arange(60) % 3, np.arange(45) % 3)
+GENERATED = Labels(np.arange(60) % 3)
+REAL = Labels(np.arange(45) % 3)
 
 
 def test_per_class_statistics_are_means_over_classes() -> None:
-    pairs = [(X[LABELS.generated == c], Y[LABELS.reference == c]) for c in range(3)]
+    pairs = [(X[GENERATED.classes == c], Y[REAL.classes == c]) for c in range(3)]
     expected = {
         "fd-per-class@toy": [frechet_distance(x, Moments.from_features(y)).value for x, y in pairs],
         "coverage-per-class@toy": [neighbourhoods(x, y, k=5, strict=True).covered.mean() for x, y in pairs],
@@ -139,17 +140,17 @@ def test_per_class_statistics_are_means_over_classes() -> None:
     }
     for name, values in expected.items():
         metric = parse(name)
-        measured = measure(metric, X, reference(Y, metric.space), labels=LABELS)
+        measured = measure(metric, X, reference(Y, metric.space, REAL), labels=GENERATED)
         assert measured.value == pytest.approx(np.mean(values), rel=1e-9)
         assert measured.stderr > 0
 
 
 def test_a_class_without_images_is_an_error_or_uncovered() -> None:
-    without = Labels(np.arange(60) % 2, LABELS.reference)
+    without = Labels(np.arange(60) % 2)
     with pytest.raises(FeatureError, match="class 2 has no generated images"):
-        measure(parse("fd-per-class@toy"), X, reference(Y), labels=without)
-    measured = measure(parse("coverage-per-class@toy"), X, reference(Y), labels=without)
-    pairs = [(X[without.generated == c], Y[LABELS.reference == c]) for c in range(2)]
+        measure(parse("fd-per-class@toy"), X, reference(Y, labels=REAL), labels=without)
+    measured = measure(parse("coverage-per-class@toy"), X, reference(Y, labels=REAL), labels=without)
+    pairs = [(X[without.classes == c], Y[REAL.classes == c]) for c in range(2)]
     covered = [neighbourhoods(x, y, k=5, strict=True).covered.mean() for x, y in pairs]
     assert measured.value == pytest.approx(sum(covered) / 3)
 
@@ -157,10 +158,12 @@ def test_a_class_without_images_is_an_error_or_uncovered() -> None:
 def test_labels_that_do_not_fit_are_refused() -> None:
     metric = parse("fd-per-class@toy")
     with pytest.raises(FeatureError, match="fd-per-class@toy is taken class by class"):
-        measure(metric, X, reference(Y))
-    with pytest.raises(FeatureError, match="reference's classes are not known"):
-        measure(metric, X, reference(Y), labels=Labels(LABELS.generated))
-    with pytest.raises(FeatureError, match="generated labels: expected 60 integers"):
-        measure(metric, X, reference(Y), labels=Labels(LABELS.generated[:5], LABELS.reference))
+        measure(metric, X, reference(Y, labels=REAL))
+    with pytest.raises(FeatureError, match="the reference's classes are not known"):
+        measure(metric, X, reference(Y), labels=GENERATED)
+    with pytest.raises(FeatureError, match="toy reference labels: expected 45 class numbers"):
+        reference(Y, labels=GENERATED)
+    with pytest.raises(FeatureError, match="generated labels: expected 60 class numbers"):
+        measure(metric, X, reference(Y, labels=REAL), labels=Labels(GENERATED.classes[:5]))
     with pytest.raises(FeatureError, match=r"class 60 has 1 generated image\(s\)"):
-        measure(metric, X, reference(Y), labels=Labels(np.append(np.arange(59) % 3, 60), LABELS.reference))
+        measure(metric, X, reference(Y, labels=REAL), labels=Labels(np.append(np.arange(59) % 3, 60)))

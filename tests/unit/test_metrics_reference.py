@@ -6,6 +6,7 @@ from safetensors.numpy import save_file
 
 from genbench.errors import FeatureError, StoreError
 from genbench.metrics.frechet import frechet_distance
+from genbench.metrics.labels import Labels
 from genbench.metrics.reference import Reference, fixed_subset
 
 RNG = np.random.default_rng(0)
@@ -55,6 +56,25 @@ def test_the_digest_covers_content_and_space_but_not_the_source() -> None:
     assert reference().digest == reference(source={"dataset": "renamed"}).digest
     others = [reference(keep=40), reference(keep=0), reference(space="b"), reference(space_digest="b" * 64)]
     assert len({reference().digest, *(other.digest for other in others)}) == 5
+
+
+def test_labels_stay_with_the_features_that_are_kept(tmp_path: Path) -> None:
+    labels = Labels(np.arange(300) % 3, ("birds", "cats & dogs", "naïve"))
+    kept = reference(keep=40, labels=labels)
+    kept.save(tmp_path / "r")
+    loaded = Reference.load(tmp_path / "r")
+    np.testing.assert_array_equal(loaded.labels.classes, fixed_subset(300, 40) % 3)
+    assert loaded.labels.names == labels.names
+    assert loaded.digest == kept.digest
+    renamed = reference(keep=40, labels=labels._replace(names=("a", "b", "c")))
+    assert len({kept.digest, renamed.digest, reference(keep=40).digest}) == 3
+    assert reference(keep=0, labels=labels).labels is None
+
+
+def test_a_reference_without_labels_has_the_digest_that_it_had_before_there_were_any() -> None:
+    # Computed by the first release's `Reference.digest` of these arrays.
+    zeros = Reference("toy", "b" * 64, 9, np.zeros(2), np.eye(2))
+    assert zeros.digest == "59dd62f90fd79a61194bb281c759b7efdf21b1f1a332e20db3802fb27bf99b9b"
 
 
 def test_the_fixed_subset_is_fixed() -> None:
