@@ -392,6 +392,28 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
                 entry="genbench.metrics.frechet_forms:measure_fwd",
                 home="pixels/haar4",
             ),
+            Statistic(
+                name="diversity",
+                version=1,
+                direction="higher",
+                needs=frozenset(),
+                title="mean squared distance of two images of the set, over all pairs; in vgg16-lpips the mean LPIPS",
+                source="Zhu et al. 2017, arXiv:1711.11586, over all pairs instead of random ones",
+                stderr="delete-one jackknife over the generated images",
+                entry="genbench.metrics.diversity:measure_diversity",
+                home="vgg16-lpips",
+            ),
+            Statistic(
+                name="diversity-per-class",
+                version=1,
+                direction="higher",
+                needs=frozenset({"labels"}),
+                title="mean squared distance of two images of one class, over all pairs, mean over classes",
+                source="Zhu et al. 2017, arXiv:1711.11586, class by class",
+                stderr="delete-one jackknife in each class",
+                entry="genbench.metrics.diversity:measure_diversity_per_class",
+                home="vgg16-lpips",
+            ),
         )
     }
 )
@@ -408,6 +430,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "density": "density@inception-tf",
         "coverage": "coverage@inception-tf",
         "cmmd": "mmd-rbf@clip-l14-336",
+        "lpips-diversity": "diversity@vgg16-lpips",
     }
 )
 """The field's short names and the ids that they stand for."""
@@ -443,6 +466,9 @@ _LABELS = {
     "coverage-per-class": "Coverage a class",
     "fdr": "FDr",
     "fwd": "FWD",
+    "diversity": "Diversity",
+    "diversity-per-class": "Diversity a class",
+    "lpips-diversity": "LPIPS diversity",
     "density": "Density",
     "coverage": "Coverage",
 }
