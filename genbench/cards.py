@@ -61,6 +61,8 @@ class Variant(Strict):
     """The authors' rule from float to uint8 (see `genbench.images.quantise`)."""
     network: dict[str, Any]
     """Constructor arguments of the family's network."""
+    manifest: str | None = None
+    """``registry/manifests/<name>.json``, the official keys and shapes that the network must have."""
     weights: Weights | None = None
     decoder: dict[str, Any] | None = None
     """Latent decoder and its scale; none for models of pixels."""

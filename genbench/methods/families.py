@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from genbench.digest import digest_file
@@ -12,8 +14,6 @@ from genbench.errors import ConfigError, nearest, unknown
 from genbench.schema import Strict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import torch
     from torch import Tensor
 
@@ -54,9 +54,24 @@ class Family(NamedTuple):
     """``module:Class`` of the pydantic model of its presets; none when the class takes a plain mapping."""
     version: str
     """Part of every run digest: changed when the same settings would give other pixels."""
+    module: str | None = None
+    """``module:Class`` of its network, which takes `network`'s arguments; none where `genbench validate` cannot build
+    it without weights."""
+    tiny: Mapping[str, Any] = MappingProxyType({})
+    """Network arguments that make it small enough to be tried with random weights."""
 
+
+SMALL_DIT: Mapping[str, Any] = MappingProxyType({"input_size": 8, "hidden_size": 32, "depth": 2, "num_heads": 2})
 
 FAMILIES: dict[str, Family] = {
+    "dit": Family(
+        sampler="genbench.methods.dit.sampler:DiTSampler",
+        network="genbench.methods.dit.settings:DiTNetwork",
+        settings="genbench.methods.dit.settings:DiTSettings",
+        version="1",
+        module="genbench.methods.dit.network:DiT",
+        tiny=SMALL_DIT,
+    ),
     "lightningdit": Family(
         sampler="genbench.methods.lightningdit.sampler:LightningDiTSampler",
         network="genbench.methods.lightningdit.settings:LightningDiTNetwork",
@@ -68,6 +83,8 @@ FAMILIES: dict[str, Family] = {
         network="genbench.methods.dit.settings:DiTNetwork",
         settings="genbench.methods.sit.settings:SiTSettings",
         version="1",
+        module="genbench.methods.dit.network:DiT",
+        tiny=SMALL_DIT,
     ),
 }
 

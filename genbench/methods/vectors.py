@@ -8,7 +8,8 @@ results). Each family's ``vectors.py`` knows its own; this module finds the one 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ TOLERANCE = 1e-4
 
 REPLAYS = {
     "lightningdit": "genbench.methods.lightningdit.vectors:replay",
+    "dit": "genbench.methods.dit.vectors:replay",
     "sit": "genbench.methods.sit.vectors:replay",
 }
 """``module:function`` that replays the vectors of a family, of type ``Vectors -> Iterator[Comparison]``."""
@@ -95,6 +97,12 @@ def compare(name: str, computed: Tensor, reference: Tensor, draws_left: int = 0)
     """How far `computed` is from `reference`, of the same shape."""
     difference = float((computed.double() - reference.double()).abs().max())
     return Comparison(name, difference, max(1.0, float(reference.abs().max())), draws_left)
+
+
+def worst(name: str, comparisons: Iterable[Comparison]) -> Comparison:
+    """The one furthest from its reference in units of its bound, NaN before all, for a case of several tensors."""
+    found = max(comparisons, key=lambda c: math.inf if math.isnan(c.difference) else c.difference / c.bound)
+    return found._replace(name=name)
 
 
 def replay(folder: Path) -> Iterator[Comparison]:

@@ -7,11 +7,15 @@ import pytest
 import torch
 
 from genbench.cards import load_card
+from genbench.methods.dit.network import DiT
 from genbench.methods.lightningdit.network import LightningDiT
 
 REGISTRY = Path(__file__).parent.parent.parent / "registry"
 NETWORKS = [
     # Manifests were listed from the authors' classes; the counts are those they print, frozen parameters included.
+    ("sit", "sit-xl2-256", DiT, "sit-XL-2-256", 675_129_632),
+    ("dit", "dit-xl2-256", DiT, "dit-XL-2-256", 675_129_632),
+    ("dit", "dit-xl2-512", DiT, "dit-XL-2-512", 676_014_368),
     ("lightningdit", "lightningdit-xl1-256-800ep", LightningDiT, "lightningdit-XL-1", 675_256_736),
     ("lightningdit", "lightningdit-xl1-256-64ep", LightningDiT, "lightningdit-XL-1", 675_256_736),
 ]

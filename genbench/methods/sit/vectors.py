@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from genbench.errors import ConfigError
-from genbench.methods.dit.settings import DiTNetwork
-from genbench.methods.guidance import guide
+from genbench.methods.dit.vectors import constructor_arguments, official_forward
 from genbench.methods.noise import RecordedNoise
 from genbench.methods.sit.sampler import SiTSampler
 from genbench.methods.sit.settings import SiTSettings
@@ -25,13 +24,11 @@ def replay(vectors: Vectors) -> Iterator[Comparison]:
     """Every forward case and sampler run."""
     where = str(vectors.folder / "config.json")
     state, forward, recorded = (vectors.tensors(name) for name in ("state", "forward", "sampler"))
-    arguments = {k: v for k, v in vectors.config["modules"]["model"].items() if k != "class_dropout_prob"}
-    network = check(DiTNetwork, arguments, f"{where}: modules.model").model_dump()
+    network = constructor_arguments(vectors)
     model = _sampler(network, {"mode": "ode", "steps": 2}, state, where)
     for case in vectors.config["forward_cases"]:
         x, t, y = (forward[name] for name in case["inputs"])
-        computed = _forward(model, x, t, y, case.get("cfg_scale"))
-        yield compare(case["name"], computed, forward[case["outputs"][0]])
+        yield compare(case["name"], official_forward(model.velocity, x, t, y, case), forward[case["outputs"][0]])
     for run in vectors.json("sampler.json")["runs"]:
         name = run["name"]
         where = f"{vectors.folder / 'sampler.json'}: {name}"
@@ -42,16 +39,6 @@ def replay(vectors: Vectors) -> Iterator[Comparison]:
         draws = recorded.get(f"{name}.noise", torch.empty(0, len(labels)))[:, : len(labels)]
         noise = RecordedNoise([recorded[f"{name}.z"], *draws])
         yield compare(name, sampler.sample(noise, labels), recorded[f"{name}.final"], noise.left)
-
-
-@torch.inference_mode()
-def _forward(model: SiTSampler, x: Tensor, t: Tensor, y: Tensor, scale: float | None) -> Tensor:
-    """The authors' ``forward``, or with a scale their ``forward_with_cfg`` of a batch doubled as [labels, null]."""
-    if scale is None:
-        return model.velocity(x, t, y)
-    half = x[: len(x) // 2]
-    conditional, null = model.velocity(torch.cat([half, half]), t, y).chunk(2)
-    return torch.cat([guide(conditional, null, scale, 3, rest=own) for own in (conditional, null)])
 
 
 def _settings(run: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -1,0 +1,96 @@
+"""DiT's samplers: DDPM with the learned variance, and DDIM, over respaced steps; the network estimates the noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genbench.errors import ConfigError
+from genbench.methods.ddpm import schedule
+from genbench.methods.dit.network import DiT
+from genbench.methods.dit.settings import DiTSettings
+from genbench.methods.guidance import Network, guide, predictions
+from genbench.methods.networks import build, check_labels, evaluate, parameters
+from genbench.methods.noise import Noise
+
+
+class DiTSampler:
+    """The transformer with one preset. See `DiTSettings` for what each setting means."""
+
+    def __init__(
+        self,
+        *,
+        network: Mapping[str, Any],
+        settings: DiTSettings,
+        state: dict[str, Tensor] | None,
+        device: torch.device,
+    ) -> None:
+        self.network = build(lambda: DiT(**network), state, device, name="DiT")
+        if settings.mode == "ddpm" and self.network.out_channels == self.network.in_channels:
+            raise ConfigError(
+                "DiT with learn_sigma = false learned no variance, which mode ddpm samples with",
+                hint='set mode = "ddim", or learn_sigma = true for weights that have the variance half',
+            )
+        self.evaluate: Network = evaluate(self.network, settings, device)
+        self.settings = settings
+        self.device = device
+        self.shape = (network["in_channels"], network["input_size"], network["input_size"])
+        self.parameters = parameters(self.network)
+        self.nfe: float | None = None
+        self._schedule = schedule(settings.steps, settings.spacing)
+
+    @torch.inference_mode()
+    def sample(self, noise: Noise, labels: Tensor) -> Tensor:
+        """One latent for each generator and label: float32 (N, C, H, W).
+
+        Raises `UsageError` for a label outside the classes.
+        """
+        check_labels(labels, self.network.num_classes)
+        x = noise.normal(self.shape)
+        labels = labels.to(self.device)
+        step = self._ddpm if self.settings.mode == "ddpm" else self._ddim
+        times = self._schedule.timestep_map.to(self.device)
+        for i in reversed(range(self.settings.steps)):
+            output = self._guided(x, times[i].expand(len(x)), labels)
+            mean, spread = step(x, output, i)
+            x = mean if spread is None else mean + spread * noise.normal(self.shape)
+        self.nfe = self.settings.steps
+        return x
+
+    def _guided(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        """Noise and variance channels; those that are not guided keep the conditional ones."""
+        s = self.settings
+        if s.cfg == 1:
+            return self.evaluate(x, t, labels)
+        conditional, null = predictions(self.evaluate, x, t, labels, self.network.num_classes)
+        channels = min(s.cfg_channels or self.network.in_channels, self.network.in_channels)
+        return guide(conditional, null, s.cfg, channels, rest=conditional)
+
+    def _data(self, x: Tensor, epsilon: Tensor, i: int) -> Tensor:
+        """The estimate of x_0 from one of the noise."""
+        cumulative = float(self._schedule.alphas_cumprod[i])
+        data = (1 / cumulative) ** 0.5 * x - (1 / cumulative - 1) ** 0.5 * epsilon
+        return data.clamp(-1, 1) if self.settings.clip else data
+
+    def _ddpm(self, x: Tensor, output: Tensor, i: int) -> tuple[Tensor, Tensor | None]:
+        """Mean and standard deviation of x_{t-1}: the variance is interpolated, in logarithms, between β̃ and β."""
+        epsilon, share = output.chunk(2, dim=1)
+        s = self._schedule
+        mean = float(s.posterior_mean_coef1[i]) * self._data(x, epsilon, i) + float(s.posterior_mean_coef2[i]) * x
+        if i == 0:
+            return mean, None
+        low, high = float(s.posterior_log_variance_clipped[i]), float(s.betas[i].log())
+        share = (share + 1) / 2
+        return mean, (0.5 * (share * high + (1 - share) * low)).exp()
+
+    def _ddim(self, x: Tensor, output: Tensor, i: int) -> tuple[Tensor, float | None]:
+        """Mean and standard deviation of DDIM's update (its equation 12), the noise recomputed from the data."""
+        data = self._data(x, output[:, : self.network.in_channels], i)
+        now, before = float(self._schedule.alphas_cumprod[i]), float(self._schedule.previous[i])
+        epsilon = ((1 / now) ** 0.5 * x - data) / (1 / now - 1) ** 0.5
+        sigma = self.settings.eta * ((1 - before) / (1 - now)) ** 0.5 * (1 - now / before) ** 0.5
+        mean = before**0.5 * data + (1 - before - sigma**2) ** 0.5 * epsilon
+        return mean, sigma if sigma and i else None

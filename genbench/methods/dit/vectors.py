@@ -1,0 +1,108 @@
+"""DiT against what the authors' code computed (see `genbench.methods.vectors`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genbench.errors import ConfigError
+from genbench.methods.ddpm import Schedule, schedule
+from genbench.methods.dit.sampler import DiTSampler
+from genbench.methods.dit.settings import DiTNetwork, DiTSettings
+from genbench.methods.guidance import Network, guide
+from genbench.methods.noise import RecordedNoise
+from genbench.methods.vectors import Comparison, Vectors, compare, worst
+from genbench.schema import check
+
+_MODES = {"p_sample_loop": "ddpm", "ddim_sample_loop": "ddim"}
+"""Modes by the names of the authors' functions."""
+
+
+def replay(vectors: Vectors) -> Iterator[Comparison]:
+    """Every forward case, the schedule's tables among them, and sampler run."""
+    where = str(vectors.folder / "config.json")
+    state, forward, recorded = (vectors.tensors(name) for name in ("state", "forward", "sampler"))
+    network = constructor_arguments(vectors)
+    model = _sampler(network, {"steps": 2, "mode": "ddim"}, state, where)
+    for case in vectors.config["forward_cases"]:
+        if case["name"].startswith("tables."):
+            yield worst(case["name"], _tables(forward, where))
+            continue
+        x, t, y = (forward[name] for name in case["inputs"])
+        yield compare(case["name"], official_forward(model.evaluate, x, t, y, case), forward[case["outputs"][0]])
+    for run in vectors.json("sampler.json")["runs"]:
+        name = run["name"]
+        settings = _settings(run, f"{vectors.folder / 'sampler.json'}: {name}")
+        sampler = _sampler(network, settings, state, where)
+        labels = recorded[f"{name}.y"]
+        draws = _draws(recorded, name, sampler.settings)[:, : len(labels)]
+        noise = RecordedNoise([recorded[f"{name}.z"], *draws])
+        yield compare(name, sampler.sample(noise, labels), recorded[f"{name}.final"], noise.left)
+
+
+def constructor_arguments(vectors: Vectors) -> dict[str, Any]:
+    """The recorded arguments of the official constructor, less what only training uses."""
+    arguments = {k: v for k, v in vectors.config["modules"]["model"].items() if k != "class_dropout_prob"}
+    return check(DiTNetwork, arguments, f"{vectors.folder / 'config.json'}: modules.model").model_dump()
+
+
+@torch.inference_mode()
+def official_forward(network: Network, x: Tensor, t: Tensor, y: Tensor, case: Mapping[str, Any]) -> Tensor:
+    """The authors' ``forward``, or with a scale their ``forward_with_cfg`` of a batch doubled as [labels, null]."""
+    if "cfg_scale" not in case:
+        return network(x, t, y)
+    half = x[: len(x) // 2]
+    conditional, null = network(torch.cat([half, half]), t, y).chunk(2)
+    return torch.cat([guide(conditional, null, case["cfg_scale"], 3, rest=own) for own in (conditional, null)])
+
+
+def _tables(forward: Mapping[str, Tensor], where: str) -> Iterator[Comparison]:
+    """Every recorded ``tables.<respacing>.<name>``."""
+    for key, reference in forward.items():
+        if not key.startswith("tables."):
+            continue
+        _, respacing, name = key.split(".")
+        if name not in Schedule._fields:
+            raise ConfigError(f"{where}: table {name!r}", hint=f"genbench has {', '.join(Schedule._fields)}")
+        computed = getattr(schedule(**_respacing(respacing, where)), name)
+        yield compare(key, computed, reference)
+
+
+def _respacing(text: str, where: str) -> dict[str, Any]:
+    """The authors' ``timestep_respacing``: N, ddimN, or nothing for every step."""
+    number, spacing = (text[4:], "stride") if text.startswith("ddim") else (text or "1000", "even")
+    if not number.isdigit():
+        raise ConfigError(f"{where}: respacing {text!r}", hint="genbench has N and ddimN")
+    return {"steps": int(number), "spacing": spacing}
+
+
+def _settings(run: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """A recorded run's settings as a preset would give them."""
+    if run["sampler"] not in _MODES:
+        raise ConfigError(f"{where}: sampler {run['sampler']!r}", hint=f"genbench has {', '.join(_MODES)}")
+    return {
+        **_respacing(str(run["respacing"]), where),
+        "mode": _MODES[run["sampler"]],
+        "eta": run.get("eta", 0.0),
+        "clip": run["clip_denoised"],
+        "cfg": run["cfg_scale"],
+    }
+
+
+def _draws(recorded: Mapping[str, Tensor], name: str, settings: DiTSettings) -> Tensor:
+    """The draws that count: the authors draw at every step, also at the last and with eta 0, and multiply by zero.
+
+    They double a guided batch and draw for both halves, of which only the first goes anywhere.
+    """
+    draws = recorded.get(f"{name}.noise", torch.empty(0, 0))
+    deterministic = settings.mode == "ddim" and settings.eta == 0
+    return draws[:0] if deterministic else draws[: settings.steps - 1]
+
+
+def _sampler(network: Mapping[str, Any], settings: dict[str, Any], state: dict[str, Tensor], where: str) -> DiTSampler:
+    return DiTSampler(
+        network=network, settings=check(DiTSettings, settings, where), state=state, device=torch.device("cpu")
+    )

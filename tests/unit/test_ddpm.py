@@ -1,0 +1,53 @@
+"""Respaced schedules by the definition of a Gaussian diffusion. tests/golden compares tables with the authors'."""
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from genbench.methods.ddpm import schedule
+from genbench.methods.dit.settings import DiTSettings
+from genbench.methods.respacing import retained_steps
+
+
+def test_all_steps_are_the_schedule_of_training():
+    full = schedule(1000, "even")
+    assert torch.allclose(full.betas, torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64), rtol=1e-9)
+    assert full.timestep_map.tolist() == list(range(1000))
+    assert all(torch.equal(a, b) for a, b in zip(full, schedule(1000, "stride"), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("steps", "spacing"), [(250, "even"), (7, "even"), (2, "even"), (25, "stride"), (250, "stride")]
+)
+def test_retained_steps_are_as_noisy_as_in_training(steps, spacing):
+    found, full = schedule(steps, spacing), schedule(1000, "even")
+    assert len(found.timestep_map) == steps
+    assert torch.allclose(found.alphas_cumprod, full.alphas_cumprod[found.timestep_map], rtol=1e-12)
+
+
+def test_even_reaches_both_ends_and_a_stride_starts_at_zero():
+    assert retained_steps(4, "even") == [0, 333, 666, 999]
+    # 999 / 2 = 499.5 goes to the even neighbour.
+    assert retained_steps(3, "even") == [0, 500, 999]
+    assert retained_steps(4, "stride") == [0, 250, 500, 750]
+
+
+@pytest.mark.parametrize("steps", [2, 5, 50])
+def test_the_posterior_is_the_product_of_its_two_gaussians(steps):
+    """q(x_{t-1} | x_t, x_0) is N(x_t; √α x_{t-1}, β) times N(x_{t-1}; √ᾱ' x_0, 1 - ᾱ'): precisions add."""
+    s = schedule(steps, "even")
+    alphas, before = (1 - s.betas)[1:], s.previous[1:]
+    variance = 1 / (alphas / s.betas[1:] + 1 / (1 - before))
+    assert torch.allclose(s.posterior_log_variance_clipped[1:], variance.log(), rtol=1e-9)
+    assert torch.allclose(s.posterior_mean_coef1[1:], variance * before.sqrt() / (1 - before), rtol=1e-9)
+    assert torch.allclose(s.posterior_mean_coef2[1:], variance * alphas.sqrt() / s.betas[1:], rtol=1e-9)
+    # The last step is the estimate of the data itself; its variance stands for that of the step before.
+    assert (float(s.posterior_mean_coef1[0]), float(s.posterior_mean_coef2[0])) == (pytest.approx(1.0), 0.0)
+    assert s.posterior_log_variance_clipped[0] == s.posterior_log_variance_clipped[1]
+
+
+def test_a_count_that_no_stride_leaves_is_refused():
+    with pytest.raises(ValueError, match="no whole stride takes 300 of 1000 steps"):
+        retained_steps(300, "stride")
+    with pytest.raises(ValidationError, match="no whole stride takes 300 of 1000 steps"):
+        DiTSettings(steps=300, spacing="stride")
