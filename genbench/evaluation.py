@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,11 +20,14 @@ from genbench.engine.local import PIXELS, PREVIEW, Images, Job, fill
 from genbench.errors import FeatureError, UsageError
 from genbench.features import spaces as feature_spaces
 from genbench.features.extractor import load_extractors
+from genbench.features.space import Precision
 from genbench.features.spaces import Space
 from genbench.images.preflight import Report, ShardFacts, preflight
 from genbench.images.sources import ImageSource
 from genbench.metrics import catalog
-from genbench.metrics.catalog import Metric
+from genbench.metrics.catalog import Metric, Need
+from genbench.metrics.comparison import Measurement
+from genbench.metrics.labels import Labels
 from genbench.metrics.measure import measure_all
 from genbench.metrics.reference import Reference
 from genbench.plan import Plan, make_plan
@@ -39,20 +43,33 @@ class Questions(NamedTuple):
 
     @property
     def compared(self) -> dict[str, Space]:
-        """The spaces in which some metric needs a reference."""
-        needed = {metric.space for metric in self.metrics if metric.statistic.needs}
-        return {name: space for name, space in self.spaces.items() if name in needed}
+        """The spaces in which some metric needs a reference, which is exact whatever the precision of the images."""
+        return self._exact({"moments", "features", "reference labels"})
+
+    @property
+    def held_out(self) -> dict[str, Space]:
+        """The spaces in which some metric needs held-out real images, exact too."""
+        return self._exact({"held-out moments", "held-out features"})
+
+    def _exact(self, needs: set[Need]) -> dict[str, Space]:
+        needed = {metric.space for metric in self.metrics if metric.statistic.needs & needs}
+        return {name: space.at("exact") for name, space in self.spaces.items() if name in needed}
+
+    @property
+    def precision(self) -> Precision:
+        """How features of the images are computed: fast if any space is."""
+        return "fast" if any(space.precision == "fast" for space in self.spaces.values()) else "exact"
 
 
-def parse_metrics(names: Sequence[str]) -> Questions:
-    """Metrics by name, without repeats, in the order given.
+def parse_metrics(names: Sequence[str], precision: Precision = "exact") -> Questions:
+    """Metrics by name, without repeats, in the order given; their spaces at that precision.
 
     Raises `UsageError` for an unknown metric or space, with the nearest names.
     """
     metrics = tuple({metric.id: metric for metric in map(catalog.parse, names)}.values())
     if not metrics:
         raise UsageError("no metric is asked for", hint="for example --metrics fid,kid,precision,recall")
-    return Questions(metrics, {m.space: feature_spaces.get(m.space) for m in metrics})
+    return Questions(metrics, {m.space: feature_spaces.get(m.space).at(precision) for m in metrics})
 
 
 class Extraction:
@@ -79,8 +96,23 @@ class Subject(NamedTuple):
     shards: Sequence[Shard]
     open: Callable[[], Images]
     """Called only if images are missing in the cache."""
-    labels: tuple[str, ...] | None = None
+    labels: Labels | None = None
+    """The class of each image, where it is known."""
+    folders: tuple[str, ...] | None = None
     """Class folder of each image, where there are such."""
+
+    @property
+    def n(self) -> int:
+        """Images."""
+        return sum(shard.size for shard in self.shards)
+
+    def first(self, n: int) -> Subject:
+        """The first `n` images of these as a set of their own; all of them if there are no more."""
+        return self._replace(
+            shards=split(self.shards[0].first, min(n, self.n)),
+            labels=self.labels and self.labels.of(slice(n)),
+            folders=self.folders and self.folders[:n],
+        )
 
 
 class Features(NamedTuple):
@@ -127,7 +159,7 @@ def gather(subject: Subject, plan: Plan, extraction: Extraction, cache: ShardCac
         for space in extraction.spaces
     }
     facts = [found for shard in subject.shards if (found := cache.read_facts(subject.digest, shard))]
-    report = preflight([ShardFacts.from_json(f["preflight"]) for f in facts], subject.labels)
+    report = preflight([ShardFacts.from_json(f["preflight"]) for f in facts], subject.folders)
     return Features(by_space, report, facts)
 
 
@@ -141,48 +173,83 @@ def _folders(spaces: Sequence[Space]) -> dict[str, str]:
     return {s.name: space_folder(s.name, s.digest) for s in spaces} | {PREVIEW: PREVIEW, PIXELS: PIXELS}
 
 
-def answers(
-    questions: Questions,
-    features: Mapping[str, npt.NDArray[np.float32]],
-    references: Mapping[str, Reference],
-    *,
-    device: str,
-    say: Callable[[str], None],
-) -> tuple[MeasurementFacts, ...]:
-    """Measure every metric; `say` hears each value as it is known.
+class Evidence(NamedTuple):
+    """What metrics are computed from: features of the images, what they are compared with, and classes."""
+
+    features: Mapping[str, npt.NDArray[np.float32]]
+    """(N, d) by space."""
+    references: Mapping[str, Reference]
+    """By space."""
+    held_out: Mapping[str, Reference] = MappingProxyType({})
+    """Real images that the references do not hold, by space."""
+    labels: Labels | None = None
+    """Classes of the N images, by any numbers of their own: they are given those of the references."""
+    device: str = "cpu"
+
+    def numbered(self) -> Labels | None:
+        """The classes of the images under the numbers and names that the references have for them."""
+        known = next((r.labels for r in self.references.values() if r.labels is not None), None)
+        return self.labels.numbered_as(known) if self.labels is not None and known is not None else self.labels
+
+    def measure(self, metrics: Sequence[Metric], spaces: Mapping[str, Space]) -> dict[str, Measurement]:
+        """Every metric by its id; references must be of the exact form of `spaces`.
+
+        Raises `FeatureError` for features or references that a metric cannot be computed from honestly.
+        """
+        return measure_all(
+            metrics,
+            self.features,
+            self.references,
+            held_out=self.held_out,
+            labels=self.numbered(),
+            space_digests={name: space.at("exact").digest for name, space in spaces.items()},
+            device=self.device,
+        )
+
+
+class Answers(NamedTuple):
+    """What was asked, measured."""
+
+    measurements: tuple[MeasurementFacts, ...]
+    influences: dict[str, npt.NDArray[np.float64]]
+    """(N,) by metric: each image's influence on each Fréchet distance."""
+
+
+def answers(questions: Questions, evidence: Evidence, *, say: Callable[[str], None]) -> Answers:
+    """Measure every metric; `say` hears each value.
 
     Raises `FeatureError` for features or references that a metric cannot be computed from honestly.
     """
     started = time.perf_counter()
-    measured = measure_all(
-        questions.metrics,
-        features,
-        references,
-        space_digests={name: space.digest for name, space in questions.spaces.items()},
-        device=device,
-    )
-    facts = []
-    for metric in questions.metrics:
-        value = measured[metric.id]
-        if not np.isfinite(value.value):
-            raise FeatureError(f"{metric.id} is {value.value}", hint="look at the images: they may all be alike")
-        facts.append(
-            MeasurementFacts(
-                metric=metric.id,
-                statistic=metric.statistic.name,
-                space=metric.space,
-                version=metric.statistic.version,
-                direction=metric.statistic.direction,
-                value=value.value,
-                stderr=value.stderr,
-                n=value.n,
-                n_reference=value.n_reference,
-            )
-        )
-        error = "" if value.stderr is None else f" ± {value.stderr:.2g}"
-        say(f"  {metric.label:<24} {value.value:.6g}{error}   (n {value.n}, reference {value.n_reference})")
+    measured = evidence.measure(questions.metrics, questions.spaces)
+    facts = tuple(_facts(metric, measured[metric.id]) for metric in questions.metrics)
+    for metric, fact in zip(questions.metrics, facts, strict=True):
+        say(_line(metric, fact))
     say(f"  metrics took {console.duration(time.perf_counter() - started)}")
-    return tuple(facts)
+    return Answers(facts, {name: m.influence for name, m in measured.items() if m.influence is not None})
+
+
+def _facts(metric: Metric, measured: Measurement) -> MeasurementFacts:
+    if not np.isfinite(measured.value):
+        raise FeatureError(f"{metric.id} is {measured.value}", hint="look at the images: they may all be alike")
+    return MeasurementFacts(
+        metric=metric.id,
+        statistic=metric.statistic.name,
+        space=metric.space,
+        version=metric.statistic.version,
+        direction=metric.statistic.direction,
+        value=measured.value,
+        stderr=measured.stderr,
+        n=measured.n,
+        n_reference=measured.n_reference,
+        spread=measured.spread,
+    )
+
+
+def _line(metric: Metric, fact: MeasurementFacts) -> str:
+    error = "" if fact.stderr is None else f" ± {fact.stderr:.2g}"
+    spread = "" if fact.spread is None else f", spread {fact.spread:.2g}"
+    return f"  {metric.label:<24} {fact.value:.6g}{error}   (n {fact.n}, reference {fact.n_reference}{spread})"
 
 
 def stored_images(source: ImageSource, n: int) -> Subject:
@@ -192,5 +259,6 @@ def stored_images(source: ImageSource, n: int) -> Subject:
         digest=digest({"files": source.digest}),
         shards=split(0, n),
         open=lambda: StoredImages(source),
-        labels=source.labels[:n] if source.labels else None,
+        labels=Labels.of_folders(source.labels[:n]) if source.labels else None,
+        folders=source.labels[:n] if source.labels else None,
     )

@@ -17,7 +17,8 @@ from genbench.files import TEMPORARY, write_atomically
 from genbench.provenance import Provenance
 from genbench.schema import Strict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 2 added held-out images, precision, spread, deviation, contributions and influence; 1 is read without."""
 
 
 class SuiteFacts(Strict):
@@ -86,6 +87,35 @@ class MeasurementFacts(Strict):
     """Standard error of the value over draws of the generated images, the reference held fixed."""
     n: int
     n_reference: int
+    spread: float | None = None
+    """Standard deviation over splits or subsets, which the field prints after the ±. It is not a standard error."""
+    deviation: float | None = None
+    """Of fast features: the value on the first `deviation_n` images less the value on exact features of the same ones.
+    None for exact features, and where the statistic cannot be computed from so few images."""
+    deviation_n: int | None = None
+
+
+class ContributionFacts(Strict):
+    """What one class of the generated images does to a Fréchet distance.
+
+    `contribution` is the mean influence of the images of the class: by how much the distance rises, to first order and
+    per unit of weight, when weight moves from all images to those of this class. Above 0 the class makes the distance
+    worse. Weighted by the classes' shares of the images, contributions sum to 0: they say which classes to blame, not
+    how the distance is divided among them.
+    """
+
+    metric: str
+    """``fd@space``."""
+    label: int
+    """Number of the class."""
+    name: str | None
+    """None where classes have numbers only."""
+    n: int
+    """Generated images of the class."""
+    contribution: float
+    """In the unit of the distance."""
+    stderr: float | None
+    """Over draws of the images of the class, the other images fixed: std / √n; None for a single image."""
 
 
 class Costs(Strict):
@@ -119,9 +149,17 @@ class Record(Strict):
     run: RunFacts | None
     images: ImageFacts
     reference: ReferenceFacts
+    held_out: ReferenceFacts | None = None
+    """Real images that the reference does not hold, for the metrics that ask for some."""
+    precision: Literal["exact", "fast"] = "exact"
+    """How the networks computed the features of the images; those of references are always exact."""
     spaces: dict[str, str]
     """Digest of each feature space."""
     measurements: tuple[MeasurementFacts, ...] = Field(min_length=1)
+    contributions: tuple[ContributionFacts, ...] = ()
+    """Of each class to each Fréchet distance; empty where classes are not known."""
+    influence: str | None = None
+    """Parquet file of each image's influence on each Fréchet distance, below the cache folder; None without one."""
     costs: Costs
     provenance: Provenance
     digest: str = ""
@@ -135,14 +173,11 @@ class Record(Strict):
 
     def sealed(self) -> Record:
         """The same record with `digest` filled in."""
-        return self.model_copy(update={"digest": self._content_digest()})
+        return self.model_copy(update={"digest": _content_digest(self.model_dump(mode="json"))})
 
-    def _content_digest(self) -> str:
-        return digest(self.model_dump(mode="json", exclude={"digest"}))
 
-    def intact(self) -> bool:
-        """Whether `digest` still covers the content."""
-        return self.digest == self._content_digest()
+def _content_digest(data: dict[str, Any]) -> str:
+    return digest({key: value for key, value in data.items() if key != "digest"})
 
 
 def new_id() -> tuple[datetime, str]:
@@ -200,7 +235,8 @@ def read_record(path: Path) -> Record:
                 hint="upgrade genbench",
             )
         record = Record.model_validate(data)
-        intact = record.intact()
+        # Of what was written, not of the model: a record of an older version lacks the fields that came later.
+        intact = record.digest == _content_digest(data)
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror})", hint="check its mode") from error
     except ValueError as error:

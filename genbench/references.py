@@ -133,10 +133,9 @@ def from_file(path: Path, wanted: Mapping[str, Space]) -> References:
             f"{path}: one file holds one feature space, the metrics need {', '.join(wanted)}",
             hint="ask for the metrics of one space, or give the reference as images",
         )
-    ((name, space),) = wanted.items()
-    loaded = Reference.load(path, space=name, space_digest=space.digest)
-    facts = ReferenceFacts(name=str(path), sha256={name: digest_file(path)}, n={name: loaded.n})
-    return References({name: loaded}, facts)
+    loaded = {s: Reference.load(path, space=s, space_digest=space.digest) for s, space in wanted.items()}
+    sha256 = dict.fromkeys(loaded, digest_file(path)) if loaded else {}
+    return References(loaded, ReferenceFacts(name=str(path), sha256=sha256, n={s: r.n for s, r in loaded.items()}))
 
 
 def from_images(
@@ -157,6 +156,7 @@ def from_images(
             space=space.name,
             space_digest=space.digest,
             keep="all" if keep is None else keep,
+            labels=subject.labels,
             source={"images": source.name, "images_digest": source.digest},
         )
         for space in extraction.spaces

@@ -9,20 +9,22 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from genbench import console, provenance
 from genbench.digest import digest
 from genbench.engine.inputs import SampledImages
 from genbench.engine.local import PIXELS, PREVIEW
 from genbench.errors import GenbenchError, StoreError, UsageError
-from genbench.evaluation import Extraction, Features, Subject, answers, gather, pixels, plan_subject
+from genbench.evaluation import Evidence, Extraction, Features, Subject, answers, gather, pixels, plan_subject
 from genbench.images.datasets import training_labels
 from genbench.images.grid import grid, write_png
 from genbench.methods.families import Sampler
 from genbench.methods.loading import WeightsOnDisk, find_weights, load_sampler
 from genbench.methods.runs import Run
+from genbench.metrics.labels import Labels
 from genbench.plan import Plan, labels
-from genbench.protocol import Protocol
+from genbench.protocol import Protocol, check_labels
 from genbench.records import (
     Costs,
     ImageFacts,
@@ -99,7 +101,7 @@ class Block:
         return self.run.digest(self.weights.sha256 if self.weights else None)
 
     @cached_property
-    def _labels(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def _labels(self) -> npt.NDArray[np.int64]:
         suite, variant = self.protocol.suite, self.run.variant
         known = training_labels(suite.dataset)
         return labels(suite.labels, range(self.n), classes=variant.classes, training_labels=known)
@@ -118,7 +120,8 @@ class Block:
             }
         )
         shards = split(suite.seeds(self.number).start, self.n, self.settings.shard_size)
-        return Subject(self.title, identity, shards, self._open)
+        known = Labels(self._labels) if self.run.variant.classes else None
+        return Subject(self.title, identity, shards, self._open, known)
 
     def _open(self) -> SampledImages:
         return SampledImages(
@@ -162,7 +165,8 @@ class Block:
 def blocks(protocol: Protocol, runs: Sequence[Run], settings: Settings) -> list[Block]:
     """Every block of every run, weights located.
 
-    Raises `UsageError` for a block the suite does not have, and `WeightsError` for weights that cannot be had.
+    Raises `UsageError` for a block the suite does not have, `FeatureError` for a run without classes where a metric
+    needs some, and `WeightsError` for weights that cannot be had.
     """
     numbers = range(protocol.suite.blocks) if settings.blocks is None else settings.blocks
     for number in numbers:
@@ -173,6 +177,7 @@ def blocks(protocol: Protocol, runs: Sequence[Run], settings: Settings) -> list[
             )
     found = []
     for run in runs:
+        check_labels(protocol, run.name, labelled=run.variant.classes > 0)
         weights = find_weights(run, cache=settings.cache, registry=settings.registry)
         found += [Block(protocol, run, number, weights, settings) for number in numbers]
     return found
@@ -226,9 +231,14 @@ def _measure(block: Block, features: Features, extraction: Extraction, started: 
     settings, protocol = block.settings, block.protocol
     for warning in features.report.warnings():
         console.warn(f"{block.title}: {warning}")
-    measurements = answers(
-        protocol.questions, features.by_space, protocol.references.by_space, device=settings.device, say=console.note
+    evidence = Evidence(
+        features.by_space,
+        protocol.references.by_space,
+        protocol.held_out.by_space if protocol.held_out else {},
+        block.subject.labels,
+        settings.device,
     )
+    found = answers(protocol.questions, evidence, say=console.note)
     created, name = new_id()
     suite = protocol.suite
     record = Record(
@@ -257,8 +267,10 @@ def _measure(block: Block, features: Features, extraction: Extraction, started: 
             warnings=tuple(features.report.warnings()),
         ),
         reference=protocol.references.facts,
+        held_out=protocol.held_out.facts if protocol.held_out else None,
+        precision=protocol.questions.precision,
         spaces={space.name: space.digest for space in extraction.spaces},
-        measurements=measurements,
+        measurements=found.measurements,
         costs=_costs(block, features, time.perf_counter() - started),
         provenance=provenance.collect(settings.device),
     )

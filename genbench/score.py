@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from genbench import console, provenance
 from genbench.errors import UsageError, nearest
-from genbench.evaluation import Extraction, Features, Questions, answers, gather, plan_subject, stored_images
+from genbench.evaluation import (
+    Evidence,
+    Extraction,
+    Features,
+    Questions,
+    Subject,
+    answers,
+    gather,
+    plan_subject,
+    stored_images,
+)
+from genbench.features.space import Space
 from genbench.images.sources import ImageSource, open_source
+from genbench.metrics.measure import check_needs
 from genbench.protocol import Protocol
 from genbench.records import Costs, ImageFacts, Record, SuiteFacts, new_id
 from genbench.references import References, Shelf, from_file, from_images
@@ -30,17 +43,36 @@ class Settings:
     """Take only the first so many images of the scored path."""
 
 
-def score(path: Path, reference: str, questions: Questions, settings: Settings) -> Record:
+class Sides(NamedTuple):
+    """What images are compared with."""
+
+    references: References
+    held_out: References | None = None
+    """Real images that the reference does not hold."""
+
+
+def score(
+    path: Path, reference: str, questions: Questions, settings: Settings, *, held_out: str | None = None
+) -> Record:
     """Measure the images at `path` against `reference`: images of any kind, a statistics file, or a packaged name.
 
-    Raises `ImageError` for images that cannot be read, `FeatureError` and `UsageError` for a reference that does not
-    serve the metrics.
+    `held_out` names other real images in the same ways, for the metrics that need some.
+
+    Raises `ImageError` for images that cannot be read, `FeatureError` and `UsageError` for a reference or held-out
+    images that do not serve the metrics.
     """
-    extraction = Extraction(list(questions.spaces.values()), device=settings.device, cache=settings.cache)
     source = open_source(path, workers=settings.workers)
-    references = _references(reference, questions, extraction, settings)
+    if held_out is not None and not questions.held_out:
+        raise UsageError(
+            "--held-out is given, and no metric that is asked for reads held-out images",
+            hint="leave it out, or ask for a metric such as fld@inception-tf",
+        )
+    sides = Sides(
+        _references(reference, questions.compared, settings),
+        _references(held_out, questions.held_out, settings) if held_out is not None else None,
+    )
     n = min(len(source), settings.limit or len(source))
-    return _record(source, n, questions, references, extraction, settings, None)
+    return _record(source, n, questions, sides, settings, None)
 
 
 def score_suite(path: Path, protocol: Protocol, settings: Settings) -> Record:
@@ -50,7 +82,6 @@ def score_suite(path: Path, protocol: Protocol, settings: Settings) -> Record:
     size, and what `score` raises.
     """
     suite = protocol.suite
-    extraction = Extraction(list(protocol.questions.spaces.values()), device=settings.device, cache=settings.cache)
     source = open_source(path, workers=settings.workers)
     wanted = min(suite.images, settings.limit or suite.images)
     if len(source) < wanted:
@@ -60,26 +91,32 @@ def score_suite(path: Path, protocol: Protocol, settings: Settings) -> Record:
         )
     if len(source) > wanted:
         console.note(f"{path}: the first {wanted} of {len(source)} images are measured, as suite {suite.id} asks")
-    return _record(source, wanted, protocol.questions, protocol.references, extraction, settings, protocol)
+    sides = Sides(protocol.references, protocol.held_out)
+    return _record(source, wanted, protocol.questions, sides, settings, protocol)
 
 
 def _record(
     source: ImageSource,
     n: int,
     questions: Questions,
-    references: References,
-    extraction: Extraction,
+    sides: Sides,
     settings: Settings,
     protocol: Protocol | None,
 ) -> Record:
     started = time.perf_counter()
-    features = _features(source, n, extraction, settings)
+    references, held_out = sides
+    subject = stored_images(source, n)
+    held_out_by_space = held_out.by_space if held_out else {}
+    labelled = subject.labels is not None
+    check_needs(questions.metrics, references.by_space, held_out_by_space, labelled=labelled)
+    features = _features(subject, questions, settings)
     if protocol:
         _check_sizes(source, features, protocol.suite.resolution)
     for warning in features.report.warnings():
         console.warn(f"{source.name}: {warning}")
     console.note(f"{source.name}: {n} images against {references.facts.name}")
-    measurements = answers(questions, features.by_space, references.by_space, device=settings.device, say=console.note)
+    evidence = Evidence(features.by_space, references.by_space, held_out_by_space, subject.labels, settings.device)
+    found = answers(questions, evidence, say=console.note)
     created, name = new_id()
     return Record(
         id=name,
@@ -91,15 +128,17 @@ def _record(
         run=None,
         images=ImageFacts(source=source.name, digest=source.digest, n=n, warnings=tuple(features.report.warnings())),
         reference=references.facts,
-        spaces={space.name: space.digest for space in extraction.spaces},
-        measurements=measurements,
+        held_out=held_out.facts if held_out else None,
+        precision=questions.precision,
+        spaces={name: space.digest for name, space in questions.spaces.items()},
+        measurements=found.measurements,
         costs=Costs(wall_seconds=time.perf_counter() - started),
         provenance=provenance.collect(settings.device),
     )
 
 
-def _features(source: ImageSource, n: int, extraction: Extraction, settings: Settings) -> Features:
-    subject = stored_images(source, n)
+def _features(subject: Subject, questions: Questions, settings: Settings) -> Features:
+    extraction = Extraction(list(questions.spaces.values()), device=settings.device, cache=settings.cache)
     cache = ShardCache(settings.cache)
     plan = plan_subject(subject, extraction.spaces, cache)
     return gather(subject, plan, extraction, cache, batch_size=settings.batch_size)
@@ -116,13 +155,14 @@ def _check_sizes(source: ImageSource, features: Features, resolution: int) -> No
         )
 
 
-def _references(reference: str, questions: Questions, extraction: Extraction, settings: Settings) -> References:
+def _references(reference: str, wanted: Mapping[str, Space], settings: Settings) -> References:
     path = Path(reference)
     if path.suffix == ".safetensors":
-        return from_file(path, questions.compared)
+        return from_file(path, wanted)
     shelf = Shelf(settings.registry, settings.cache, settings.device, settings.batch_size)
     names = shelf.names()
     if not path.exists() and (reference in names or nearest(reference, names)):
-        return shelf.load(reference, questions.compared)
+        return shelf.load(reference, wanted)
     source = open_source(path, workers=settings.workers)
+    extraction = Extraction(list(wanted.values()), device=settings.device, cache=settings.cache)
     return from_images(source, extraction, ShardCache(settings.cache), batch_size=settings.batch_size)

@@ -28,6 +28,8 @@ class Suite(Strict):
     """Side of the images, pixels; images of another size are refused."""
     reference: str
     """Name of the reference statistics."""
+    held_out: str | None = None
+    """Name of the statistics of real images that the reference does not hold, for metrics such as FLD and C_T."""
     images: int = Field(gt=1, le=BLOCK_STRIDE)
     """Images in a seed block."""
     blocks: int = Field(default=1, gt=0)

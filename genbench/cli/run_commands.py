@@ -145,6 +145,10 @@ def score(
         str | None,
         typer.Option("--reference", help="Images of any of these kinds, a statistics file, or a packaged name."),
     ] = None,
+    held_out: Annotated[
+        str | None,
+        typer.Option("--held-out", help="Other real images, of the same kinds, for metrics such as FLD and C_T."),
+    ] = None,
     suite: Annotated[
         str | None, typer.Option("--suite", help="Measure as this suite does; brings its reference.")
     ] = None,
@@ -192,13 +196,16 @@ def score(
     if suite is not None:
         if metrics is not None:
             raise UsageError("--metrics and --suite exclude each other", hint="a suite names its own metrics")
+        if held_out is not None:
+            raise UsageError("--held-out and --suite exclude each other", hint="a suite names its own held-out images")
         chosen = find_suite(suite, data_folders("suites", suites))
         made = score_suite(
             path, load_protocol(chosen, Shelf(registries, settings.cache, settings.device, batch_size)), settings
         )
     else:
         asked = (metrics or "fid,kid,precision,recall").split(",")
-        made = measure(path, str(reference), parse_metrics([name.strip() for name in asked if name.strip()]), settings)
+        questions = parse_metrics([name.strip() for name in asked if name.strip()])
+        made = measure(path, str(reference), questions, settings, held_out=held_out)
     _print_score(made, form)
     if record:
         console.note(f"record {write_record(made, folder)}")
@@ -207,6 +214,8 @@ def score(
 def _print_score(record: Record, form: Format) -> None:
     from genbench.metrics.catalog import parse
 
-    columns = ("metric", "space", "value", "stderr", "n", "n_reference")
-    rows = [(parse(m.metric).name, m.space, m.value, m.stderr, m.n, m.n_reference) for m in record.measurements]
-    print_rows(columns, rows, form)
+    measured = record.measurements
+    further = [name for name in ("spread",) if any(getattr(m, name) is not None for m in measured)]
+    columns = ("value", "stderr", "n", "n_reference", *further)
+    rows = [(parse(m.metric).name, m.space, *(getattr(m, column) for column in columns)) for m in measured]
+    print_rows(("metric", "space", *columns), rows, form)

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from genbench.errors import ConfigError, StoreError
-from genbench.store.rows import Row, cost_row, measurement_rows, method_row, run_row, suite_row, variant_rows
+from genbench.store.rows import (
+    Row,
+    contribution_rows,
+    cost_row,
+    measurement_rows,
+    method_row,
+    run_row,
+    suite_row,
+    variant_rows,
+)
 from genbench.store.sources import Key, Sources, Stamp
 
 if TYPE_CHECKING:
@@ -106,7 +115,7 @@ def _forget_records(connection: DuckDBPyConnection, ids: set[str]) -> set[str]:
     rows = connection.execute("SELECT path FROM files WHERE record_id IN (SELECT unnest(?::VARCHAR[]))", chosen)
     paths = {row[0] for row in rows.fetchall()}
     if paths:
-        for table in ("runs", "measurements", "costs", "files"):
+        for table in ("runs", "measurements", "class_contributions", "costs", "files"):
             connection.execute(f"DELETE FROM {table} WHERE record_id IN (SELECT unnest(?::VARCHAR[]))", chosen)
     connection.execute("COMMIT")
     return paths
@@ -132,6 +141,7 @@ def _add(connection: DuckDBPyConnection, loaded: Iterable[_Loaded], found: Mappi
     connection.execute("BEGIN")
     _insert(connection, "runs", [run_row(record, path) for record, path in records])
     _insert(connection, "measurements", [row for record, _ in records for row in measurement_rows(record)])
+    _insert(connection, "class_contributions", [row for record, _ in records for row in contribution_rows(record)])
     _insert(connection, "costs", [cost_row(record) for record, _ in records])
     _insert(connection, "files", files)
     connection.execute("COMMIT")

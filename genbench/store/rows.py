@@ -43,6 +43,9 @@ def run_row(record: Record, path: str) -> Row:
         "image_warnings": list(images.warnings),
         "reference": record.reference.name,
         "reference_sha256": canonical(record.reference.sha256),
+        "held_out": record.held_out.name if record.held_out else None,
+        "precision": record.precision,
+        "influence": record.influence,
         "genbench": provenance.genbench,
         "commit": provenance.commit,
         "dirty": provenance.dirty,
@@ -73,6 +76,11 @@ def measurement_rows(record: Record) -> list[Row]:
         }
         for position, measurement in enumerate(record.measurements)
     ]
+
+
+def contribution_rows(record: Record) -> list[Row]:
+    """The rows of `class_contributions`."""
+    return [{"record_id": record.id, **contribution.model_dump()} for contribution in record.contributions]
 
 
 def cost_row(record: Record) -> Row:
@@ -128,6 +136,7 @@ def suite_row(suite: Suite, path: str) -> Row:
         "dataset": suite.dataset,
         "resolution": suite.resolution,
         "reference": suite.reference,
+        "held_out": suite.held_out,
         "images": suite.images,
         "blocks": suite.blocks,
         "first_seed": suite.first_seed,

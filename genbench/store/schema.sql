@@ -76,6 +76,13 @@ CREATE TABLE runs (
     reference VARCHAR NOT NULL,
     -- By feature space: SHA-256 of the reference statistics, or identity of the reference images.
     reference_sha256 JSON NOT NULL,
+    -- Real images that the reference does not hold, for metrics that ask for some; NULL where none were given.
+    held_out VARCHAR,
+    -- How the networks computed the features of the images: exact or fast. Those of references are always exact.
+    precision VARCHAR NOT NULL,
+    -- Parquet file with each image's influence on each Fréchet distance, below the cache folder of the machine that
+    -- measured; NULL where there is none.
+    influence VARCHAR,
     -- Version of genbench that measured.
     genbench VARCHAR NOT NULL,
     -- Git commit of genbench's checkout; NULL for an installed package.
@@ -135,7 +142,36 @@ CREATE TABLE measurements (
     -- Generated images.
     n BIGINT NOT NULL,
     -- Reference images.
-    n_reference BIGINT NOT NULL
+    n_reference BIGINT NOT NULL,
+    -- Standard deviation over the statistic's splits or subsets, which papers print after the value; it is not a
+    -- standard error. NULL for statistics without them.
+    spread DOUBLE,
+    -- Of fast features: the value on the first deviation_n images less the value on exact features of the same images.
+    -- It is measured at deviation_n images, not at n. NULL for exact features, and where so few images give no value.
+    deviation DOUBLE,
+    -- Images that the deviation was measured on.
+    deviation_n BIGINT
+);
+
+-- One row a record, Fréchet distance and class of the generated images: what the class does to the distance.
+-- The influence of an image is the first-order change of the distance, per unit of weight, when weight moves from all
+-- images to that one; it has mean 0 over the images. A class's contribution is the mean of its images' influences, so
+-- sum(n * contribution) is 0: it says which classes make the distance worse, not how it is divided among them.
+CREATE TABLE class_contributions (
+    -- The record in runs.
+    record_id VARCHAR NOT NULL,
+    -- fd@space.
+    metric VARCHAR NOT NULL,
+    -- Number of the class.
+    label BIGINT NOT NULL,
+    -- Name of the class; NULL where classes have numbers only.
+    name VARCHAR,
+    -- Generated images of the class.
+    n BIGINT NOT NULL,
+    -- Mean influence, in the unit of the distance; above 0 the class makes the distance worse.
+    contribution DOUBLE NOT NULL,
+    -- Standard error over draws of the class's images, all others fixed; NULL for a single image.
+    stderr DOUBLE
 );
 
 -- One row a record: what sampling and measuring took. NULL where it is not known.
@@ -226,6 +262,8 @@ CREATE TABLE suites (
     resolution INTEGER NOT NULL,
     -- Name of the reference statistics.
     reference VARCHAR NOT NULL,
+    -- Name of the statistics of held-out real images; NULL where the suite names none.
+    held_out VARCHAR,
     -- Images in a seed block.
     images BIGINT NOT NULL,
     -- Seed blocks; each is measured on its own.

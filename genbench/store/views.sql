@@ -9,7 +9,9 @@ CREATE VIEW leaderboard (
     suite,
     -- Identity of the protocol.
     suite_digest,
-    -- Whether suite_digest is that of the suite's latest record; the rows of older ones stay.
+    -- How features were computed: exact or fast. A fast row is of another suite_digest than an exact one.
+    precision,
+    -- Whether suite_digest is that of the suite's latest record of this precision; the rows of older ones stay.
     is_current,
     -- statistic@space.
     metric,
@@ -66,7 +68,7 @@ WITH eligible AS (
 identified AS (
     SELECT
         *,
-        first_value(suite_digest) OVER (PARTITION BY suite ORDER BY created DESC, record_id DESC)
+        first_value(suite_digest) OVER (PARTITION BY suite, precision ORDER BY created DESC, record_id DESC)
             AS latest_suite_digest,
         first_value(entry_digest) OVER (PARTITION BY suite, suite_digest, entry ORDER BY created DESC, record_id DESC)
             AS latest_entry_digest
@@ -93,6 +95,7 @@ averaged AS (
     SELECT
         suite,
         suite_digest,
+        precision,
         suite_digest = latest_suite_digest AS is_current,
         metric,
         space,
@@ -117,11 +120,13 @@ averaged AS (
     FROM numbered
     WHERE age = 1
     GROUP BY
-        suite, suite_digest, latest_suite_digest, metric, space, version, direction, n_generated, entry, entry_digest
+        suite, suite_digest, precision, latest_suite_digest, metric, space, version, direction, n_generated, entry,
+        entry_digest
 )
 SELECT
     suite,
     suite_digest,
+    precision,
     is_current,
     metric,
     space,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from genbench import records
+from genbench.digest import digest
 from genbench.errors import StoreError
 from genbench.provenance import Provenance
 from genbench.records import (
@@ -129,10 +130,28 @@ def test_an_edit_of_any_value_is_noticed(tmp_path_factory, place):
         read_record(path)
 
 
+def test_a_record_of_version_1_is_read(tmp_path):
+    # As the first version wrote it: without the fields that came later, its digest over what is there.
+    later = {"held_out", "precision", "contributions", "influence"}
+    data = {key: value for key, value in DOCUMENT.items() if key not in {*later, "digest"}} | {"schema_version": 1}
+    data["measurements"] = [
+        {key: value for key, value in m.items() if key not in {"spread", "deviation", "deviation_n"}}
+        for m in data["measurements"]
+    ]
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(data | {"digest": digest(data)}))
+    record = read_record(path)
+    assert (record.schema_version, record.precision, record.contributions) == (1, "exact", ())
+    assert record.measurements == RECORD.measurements
+    path.write_text(json.dumps(data | {"digest": digest(data), "block": 1}))
+    with pytest.raises(StoreError, match="was changed after"):
+        read_record(path)
+
+
 def test_formatting_is_no_edit(tmp_path):
     path = tmp_path / "r.json"
     path.write_text(json.dumps(dict(reversed(DOCUMENT.items()))))
-    assert read_record(path).intact()
+    assert read_record(path) == RECORD.sealed()
 
 
 @pytest.mark.parametrize(
