@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from genbench.metrics.comparison import Comparison, Measurement
 from genbench.metrics.inputs import Features, check_features, check_width, unit_length
 from genbench.metrics.jackknife import jackknife_stderr
-from genbench.metrics.kernel import row_sums_across, row_sums_among
+from genbench.metrics.kernel import Block, row_sums_across, row_sums_among
 
 _SCALE = 1000
 
@@ -37,12 +38,13 @@ def rbf_distance(generated: Features, reference: Features, *, sigma: float = 10.
     x, y = unit_length(generated, "generated features"), unit_length(reference, "reference features")
     n, m = len(x), len(y)
 
-    def kernel_less_one(a: Tensor, b: Tensor) -> Tensor:
-        return (a @ b.T).sub_(1).div_(sigma**2).expm1_()
+    def kernel_less_one(a: Tensor, b: Tensor) -> Block:
+        return lambda rows, columns: (a[rows] @ b[columns].T).sub_(1).div_(sigma**2).expm1_()
 
-    among = row_sums_among(x, kernel_less_one, device=device)
-    across = row_sums_across(x, y, kernel_less_one, device=device)
-    reference_term = float(row_sums_among(y, kernel_less_one, device=device).sum()) / m**2
+    on_x, on_y = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
+    among = row_sums_among(n, kernel_less_one(on_x, on_x), device=device)
+    across = row_sums_across(n, m, kernel_less_one(on_x, on_y), device=device)
+    reference_term = float(row_sums_among(m, kernel_less_one(on_y, on_y), device=device).sum()) / m**2
     value = float(among.sum()) / n**2 + reference_term - 2 * float(across.sum()) / (n * m)
     stderr = None
     if n > 2:

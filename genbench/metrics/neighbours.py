@@ -21,6 +21,7 @@ from torch import Tensor
 from genbench.errors import FeatureError
 from genbench.metrics.balls import Balls
 from genbench.metrics.inputs import Features, Float64, check_features, check_width
+from genbench.metrics.products import float32_is_full, products
 
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
@@ -135,10 +136,8 @@ def _check_count(features: Features, k: int, what: str) -> None:
 
 
 def _dtypes(device: str) -> tuple[torch.dtype, ...]:
-    """Types of products to try, in order. float32 only where it is float32: not TF32, not bfloat16."""
-    if torch.device(device).type == "cpu" and torch.get_float32_matmul_precision() == "highest":
-        return torch.float32, torch.float64
-    return (torch.float64,)
+    """Types of products to try, in order."""
+    return (torch.float32, torch.float64) if float32_is_full(device) else (torch.float64,)
 
 
 class _Pairs:
@@ -172,8 +171,8 @@ class _Pairs:
         """(rows, M), or (rows, columns) of columns that follow one another."""
         index = torch.from_numpy(rows).to(self.device)
         part = slice(None) if columns is None else slice(int(columns[0]), int(columns[-1]) + 1)
-        products = self._x[index] @ self._y[part].T
-        return products.mul_(-2).add_(self._x_squares[index, None]).add_(self._y_squares[part])
+        squares = products(self._x[index], self._y[part])
+        return squares.mul_(-2).add_(self._x_squares[index, None]).add_(self._y_squares[part])
 
     def near(self, rows: Indices, distances: Tensor, squares: Float64) -> _Near:
         """The pairs of a block of `rows` whose squared distance is at most the greatest of `squares`, and perhaps more.

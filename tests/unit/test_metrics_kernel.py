@@ -78,3 +78,21 @@ def test_subsets_of_everything_are_the_distance_itself() -> None:
 def test_fewer_images_than_a_subset_are_refused() -> None:
     with pytest.raises(FeatureError, match=r"generated features: 60 image\(s\), at least 1000 are needed"):
         kernel_distance_of_subsets(X, Y)
+
+
+def test_products_in_float32_move_the_distance_by_far_less_than_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The values in float64 are the expected ones; `by_definition` checks those above.
+    x, y = (np.abs(RNG.standard_normal((n, 96)) * scale).astype(np.float32) for n, scale in ((700, 1.05), (600, 1)))
+    exact = kernel_distance(x, y)
+    monkeypatch.setattr(kernel, "_MANY_PAIRS", 0)
+    found = kernel_distance(x, y)
+    assert 0 < abs(found.value - exact.value) < 1e-5 * exact.stderr
+    assert found.without == pytest.approx(exact.without, rel=1e-6)
+    assert found.stderr == pytest.approx(exact.stderr, rel=1e-5)
+
+
+def test_features_far_from_zero_lose_nothing_of_a_small_distance(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Means of 10 and spreads of 0.01: kernels of a million, of which float32 would keep nothing of the distance.
+    monkeypatch.setattr(kernel, "_MANY_PAIRS", 0)
+    near_ten = [side.astype(np.float64) * 0.01 + 10 for side in (X, Y)]
+    assert kernel_distance(*near_ten).value == pytest.approx(by_definition(*near_ten), rel=1e-4)
