@@ -78,6 +78,12 @@ FAMILIES: dict[str, Family] = {
         settings="genbench.methods.lightningdit.settings:LightningDiTSettings",
         version="1",
     ),
+    "ddt": Family(
+        sampler="genbench.methods.ddt.sampler:DDTSampler",
+        network="genbench.methods.ddt.settings:DDTNetwork",
+        settings="genbench.methods.ddt.settings:DDTSettings",
+        version="1",
+    ),
     "sit": Family(
         sampler="genbench.methods.sit.sampler:SiTSampler",
         network="genbench.methods.dit.settings:DiTNetwork",

@@ -38,9 +38,9 @@ def without(state: dict[str, Tensor], prefixes: Sequence[str]) -> dict[str, Tens
     return {key: value for key, value in state.items() if not key.startswith(tuple(prefixes))}
 
 
-def evaluate(module: N, settings: NetworkSettings, device: torch.device) -> Callable[..., Tensor]:
-    """The module's `forward` in the arithmetic that the settings name; returns what it returns, in float32."""
-    call: Callable[..., Tensor] = torch.compile(module) if settings.compile else module
+def evaluate(function: Callable[..., Tensor], settings: NetworkSettings, device: torch.device) -> Callable[..., Tensor]:
+    """A module, or a function of one, in the arithmetic that the settings name; returns what it returns, in float32."""
+    call: Callable[..., Tensor] = torch.compile(function) if settings.compile else function
     if settings.dtype == "float32":
         return call
     dtype = getattr(torch, settings.dtype)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from genbench.cards import load_card
+from genbench.methods.ddt.network import DDT
 from genbench.methods.dit.network import DiT
 from genbench.methods.lightningdit.network import LightningDiT
 
@@ -16,6 +17,8 @@ NETWORKS = [
     ("sit", "sit-xl2-256", DiT, "sit-XL-2-256", 675_129_632),
     ("dit", "dit-xl2-256", DiT, "dit-XL-2-256", 675_129_632),
     ("dit", "dit-xl2-512", DiT, "dit-XL-2-512", 676_014_368),
+    ("ddt", "ddt-xl2-256", DDT, "ddt-XL-2-22en6de", 674_646_352),
+    ("ddt", "ddt-xl2-512", DDT, "ddt-XL-2-22en6de", 674_646_352),
     ("lightningdit", "lightningdit-xl1-256-800ep", LightningDiT, "lightningdit-XL-1", 675_256_736),
     ("lightningdit", "lightningdit-xl1-256-64ep", LightningDiT, "lightningdit-XL-1", 675_256_736),
 ]

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 BASE = 10000.0
+EXTENT = 16.0
+"""Side of the square that `scaled_rotation` lays every grid over."""
 
 
 class Rotation(NamedTuple):
@@ -45,6 +47,17 @@ def grid_rotation(head: int, side: int, device: torch.device) -> Rotation:
     row = line[:, None].expand(side, side, -1)
     column = line[None].expand(side, side, -1)
     return rotation(torch.cat([row, column], dim=2).flatten(0, 1))
+
+
+def scaled_rotation(head: int, height: int, width: int, device: torch.device) -> Rotation:
+    """By positions that run from 0 to 16 over any grid: pairs turn by the column and the row in alternation.
+
+    Frequencies 10000^(-4i / head) (DDT's, after FlowDCN).
+    """
+    frequency = BASE ** -(torch.arange(0, head, 4, dtype=torch.float32, device=device) / head)
+    column, row = (torch.linspace(0, EXTENT, n, device=device)[:, None] * frequency for n in (width, height))
+    both = torch.stack([column[None].expand(height, width, -1), row[:, None].expand(height, width, -1)], dim=-1)
+    return rotation(both.flatten(2).flatten(0, 1))
 
 
 class RotationTable(nn.Module):
