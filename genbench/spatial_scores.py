@@ -4,18 +4,20 @@
     structure(images)                 # LDS, CDS, RMSC: properties of the encoder on these images
     distances(images, others)         # SSW, CFD, LSD: how far the images are from others
 
-Tokens are read one shard at a time, and 151 numbers an image are kept of them.
+Correlograms and layouts are kept, 151 numbers an image of a 16x16 grid; tokens only where masks ask for them, and of
+these one shard is in memory at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from genbench import console
 from genbench.digest import digest
@@ -24,10 +26,10 @@ from genbench.errors import UsageError, unknown
 from genbench.evaluation import Extraction, Features, Subject, gather, plan_subject
 from genbench.features import spaces
 from genbench.features.spaces import Space
+from genbench.features.token_spaces import reduced
 from genbench.images.preflight import ShardFacts, preflight
 from genbench.images.sources import ImageSource, open_source
-from genbench.metrics.moments import Float64
-from genbench.metrics.spatial.correlogram import correlograms
+from genbench.metrics.inputs import Float64
 from genbench.metrics.spatial.distances import (
     Distance,
     correlogram_frechet,
@@ -36,10 +38,10 @@ from genbench.metrics.spatial.distances import (
     statistics,
 )
 from genbench.metrics.spatial.foreground import Bools, balanced, patch_masks, srss
-from genbench.metrics.spatial.layout import layouts
 from genbench.metrics.spatial.structure import PRESETS, mean_over_images
-from genbench.metrics.spatial.tokens import Grid, square_grid
 from genbench.shards import Shard, ShardCache, split
+from genbench.tokens.grid import Grid, square_grid
+from genbench.tokens.layout import averaged_with_mirror
 
 
 @dataclass(frozen=True)
@@ -103,17 +105,21 @@ def token_space(name: str) -> Space:
 
     Raises `UsageError` for an unknown space and for one without tokens, `FeatureError` for a grid that is not square.
     """
-    known = [space.name for space in spaces.SPACES.values() if len(space.shape) == 2]
+    known = [space.name for space in spaces.SPACES.values() if _gives_tokens(space)]
     if name not in spaces.SPACES:
         raise unknown("token space", name, known)
     space = spaces.get(name)
-    if len(space.shape) != 2:
+    if not _gives_tokens(space):
         raise UsageError(
             f"{name} gives one vector an image, and spatial structure is one of tokens",
             hint=f"spaces of tokens: {', '.join(known)}",
         )
     square_grid(space.shape[0])
     return space
+
+
+def _gives_tokens(space: Space) -> bool:
+    return space.layer == "tokens" and space.reduction is None
 
 
 def describe(space: Space, images: Path, settings: Settings, *, masks: Path | None = None) -> Description:
@@ -129,26 +135,29 @@ def describe(space: Space, images: Path, settings: Settings, *, masks: Path | No
             f"{masks}: {len(mask_source)} masks for {len(source)} images", hint="give one mask for each image"
         )
     grid = square_grid(space.shape[0])
-    g, layout, contrast = [], [], []
+    kept = reduced(space)
+    parts: dict[str, list[npt.NDArray[np.float32]]] = {one.name: [] for one in kept}
+    contrast: list[Float64] = []
     facts: list[ShardFacts] = []
-    for shard, features in _features(space, source, settings):
-        tokens = features.by_space[space.name].reshape(shard.size, *space.shape)
-        g.append(correlograms(tokens, grid, device=settings.device))
-        layout.append(layouts(tokens, grid, mirrored=settings.mirrored, device=settings.device))
+    for shard, features in _features(kept if mask_source is None else (*kept, space), source, settings):
+        for one in kept:
+            parts[one.name].append(features.by_space[one.name])
         known = [ShardFacts.from_json(found["preflight"]) for found in features.facts]
         facts += known
         if mask_source is not None:
+            tokens = features.by_space[space.name].reshape(shard.size, *space.shape)
             names = [name for one in known for name in one.names]
             contrast.append(_srss(tokens, _masks(mask_source, shard, names, grid), grid, settings))
-    n = sum(len(part) for part in g)
-    for warning in preflight(facts, source.labels[:n] if source.labels else None).warnings():
+    g, layout = (np.concatenate(arrays).astype(np.float64) for arrays in parts.values())
+    for warning in preflight(facts, source.labels[: len(g)] if source.labels else None).warnings():
         console.warn(f"{source.name}: {warning}")
-    found = np.concatenate(contrast) if contrast else None
-    return Description(space, grid, settings, np.concatenate(g), np.concatenate(layout), found)
+    if settings.mirrored:
+        layout = averaged_with_mirror(layout)
+    return Description(space, grid, settings, g, layout, np.concatenate(contrast) if contrast else None)
 
 
-def _features(space: Space, source: ImageSource, settings: Settings) -> Iterator[tuple[Shard, Features]]:
-    extraction = Extraction([space], device=settings.device, cache=settings.cache)
+def _features(wanted: Sequence[Space], source: ImageSource, settings: Settings) -> Iterator[tuple[Shard, Features]]:
+    extraction = Extraction(wanted, device=settings.device, cache=settings.cache)
     cache = ShardCache(settings.cache)
     n = min(len(source), settings.limit or len(source))
     for shard in split(0, n):
@@ -165,7 +174,7 @@ def _features(space: Space, source: ImageSource, settings: Settings) -> Iterator
 
 def _srss(tokens: npt.NDArray[np.float32], masks: Bools, grid: Grid, settings: Settings) -> Float64:
     ranges = PRESETS[settings.preset](grid)
-    values = srss(tokens, masks, grid, same=ranges.same, far=ranges.far, device=settings.device)
+    values = srss(torch.from_numpy(tokens).to(settings.device), masks, grid, same=ranges.same, far=ranges.far)
     values[~balanced(masks)] = np.nan
     return values
 

@@ -6,6 +6,8 @@ most models differ by.
 
 from __future__ import annotations
 
+import dataclasses
+
 from genbench.features.space import Space
 from genbench.weights import WeightFile
 
@@ -82,7 +84,18 @@ def _encoder(
     )
 
 
-ENCODER_SPACES = (
+def _tokens(space: Space, side: int, width: int) -> Space:
+    """The patch tokens behind a space that reads one vector of them."""
+    return dataclasses.replace(
+        space,
+        name=f"{space.name}/tokens",
+        layer="tokens",
+        shape=(side * side, width),
+        summary=f"{side}x{side} tokens in raster order, of the network of {space.name}",
+    )
+
+
+_VECTORS = (
     _encoder(
         "dinov2-l-dgm",
         "cls",
@@ -112,18 +125,6 @@ ENCODER_SPACES = (
         DINOV2_L,
         "DINOv2 ViT-L/14 class token at 256 pixels (FD-loss, fd_evaluator)",
         _FDR,
-    ),
-    _encoder(
-        "dinov2-b-reg",
-        "tokens",
-        (256, 768),
-        (
-            f"{_ADM256}, {_IMAGENET}, resized to 224x224 by bicubic (a = -0.75) without antialiasing; position "
-            "embeddings by timm's rule (bicubic, antialiased)"
-        ),
-        DINOV2_B_REG,
-        "DINOv2 ViT-B/14 with registers, 16x16 patch tokens in raster order (spatial metrics)",
-        "Singh et al. 2025 (arXiv:2512.10794), iREPA's encoders",
     ),
     _encoder(
         "clip-l14-336",
@@ -177,3 +178,30 @@ ENCODER_SPACES = (
         _FDR,
     ),
 )
+
+_DINOV2_B_REG = _encoder(
+    "dinov2-b-reg",
+    "tokens",
+    (256, 768),
+    (
+        f"{_ADM256}, {_IMAGENET}, resized to 224x224 by bicubic (a = -0.75) without antialiasing; position "
+        "embeddings by timm's rule (bicubic, antialiased)"
+    ),
+    DINOV2_B_REG,
+    "DINOv2 ViT-B/14 with registers, 16x16 patch tokens in raster order (spatial metrics)",
+    "Singh et al. 2025 (arXiv:2512.10794), iREPA's encoders",
+)
+
+_GRIDS = {
+    "dinov2-l-dgm": (16, 1024),
+    "dinov2-l-edm2": (16, 1024),
+    "dinov2-l-fdloss": (19, 1024),
+    "clip-l14-336": (24, 1024),
+    "clip-l14": (19, 1024),
+    "convnextv2-b": (7, 1024),
+    "mae-l": (14, 1024),
+    "siglip2-so400m": (14, 1152),
+}
+"""Side of each network's last grid, and how wide its tokens are."""
+
+ENCODER_SPACES = (*_VECTORS, _DINOV2_B_REG, *(_tokens(space, *_GRIDS[space.name]) for space in _VECTORS))

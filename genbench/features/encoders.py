@@ -64,36 +64,46 @@ def prepare_cmmd(images: Tensor) -> Tensor:
     return OPENAI(pillow.centre_square(images, 336).float() / 255)
 
 
-def read_cls(network: nn.Module, x: Tensor) -> Tensors:
-    """{cls: (N, D)}, the class token after the last normalisation."""
-    return {"cls": _features(network, x)[:, 0]}
+def read_cls(_: nn.Module, features: Tensor) -> Tensor:
+    """(N, D): the class token after the last normalisation."""
+    return features[:, 0]
 
 
-def read_tokens(network: nn.Module, x: Tensor) -> Tensors:
-    """{tokens: (N, T, D)}, the patch tokens in raster order, without class and register tokens."""
+def read_tokens(network: nn.Module, features: Tensor) -> Tensor:
+    """(N, T, D): the patch tokens, or the places of the last grid, in raster order."""
+    if features.ndim == 4:
+        return features.flatten(2).mT
     prefix = network.num_prefix_tokens
     assert isinstance(prefix, int)
-    return {"tokens": _features(network, x)[:, prefix:]}
+    return features[:, prefix:]
 
 
-def read_mean(network: nn.Module, x: Tensor) -> Tensors:
-    """{mean: (N, D)} over the last grid."""
-    return {"mean": _features(network, x).float().mean((2, 3))}
+def read_mean(_: nn.Module, features: Tensor) -> Tensor:
+    """(N, D): the mean over the last grid."""
+    return features.float().mean((2, 3))
 
 
-def read_pooled(network: nn.Module, x: Tensor) -> Tensors:
-    """{pooled: (N, D)} by the network's own pool."""
-    return {"pooled": network(x)}
+def read_pooled(network: nn.Module, features: Tensor) -> Tensor:
+    """(N, D): by the network's own pool."""
+    pooled: Tensor = network.forward_head(features)  # type: ignore[operator]
+    return pooled
 
 
-def read_embedding(network: nn.Module, x: Tensor) -> Tensors:
-    """{embedding: (N, D)}, projected, of unit length."""
-    return {"embedding": functional.normalize(network(x).float(), dim=1)}
+def read_embedding(network: nn.Module, features: Tensor) -> Tensor:
+    """(N, D): projected, of unit length."""
+    return functional.normalize(read_pooled(network, features).float(), dim=1)
 
 
-def _features(network: nn.Module, x: Tensor) -> Tensor:
-    features: Tensor = network.forward_features(x)  # type: ignore[operator]
-    return features
+LAYERS: Mapping[str, Callable[[nn.Module, Tensor], Tensor]] = MappingProxyType(
+    {
+        "cls": read_cls,
+        "tokens": read_tokens,
+        "mean": read_mean,
+        "pooled": read_pooled,
+        "embedding": read_embedding,
+    }
+)
+"""Layers to how each is read from what the network's last block gives: (N, T, D) tokens, or an (N, D, H, W) grid."""
 
 
 def hub_positions(tensors: Mapping[str, Tensor], *, grid: int = 16) -> Tensors:
@@ -111,13 +121,12 @@ def hub_positions(tensors: Mapping[str, Tensor], *, grid: int = 16) -> Tensors:
 
 
 class Encoder(NamedTuple):
-    """How one of the networks is built, fed and read."""
+    """How one of the networks is built and fed."""
 
     architecture: str
     """timm's name of it."""
     options: Mapping[str, Any]
     prepare: Callable[[Tensor], Tensor]
-    read: Callable[[nn.Module, Tensor], Tensors]
     adapt: Callable[[Mapping[str, Tensor]], Tensors] = dict
     """Applied to the file's tensors before timm's own conversion."""
 
@@ -126,31 +135,20 @@ _PADDED = {"dynamic_img_size": True, "dynamic_img_pad": True}
 
 ENCODERS: Mapping[str, Encoder] = MappingProxyType(
     {
-        "dinov2-l-dgm": Encoder(
-            "vit_large_patch14_dinov2", {"img_size": 224}, prepare_dgm, read_cls, adapt=hub_positions
-        ),
-        "dinov2-l-edm2": Encoder(
-            "vit_large_patch14_dinov2", {"img_size": 224}, prepare_edm2, read_cls, adapt=hub_positions
-        ),
+        "dinov2-l-dgm": Encoder("vit_large_patch14_dinov2", {"img_size": 224}, prepare_dgm, adapt=hub_positions),
+        "dinov2-l-edm2": Encoder("vit_large_patch14_dinov2", {"img_size": 224}, prepare_edm2, adapt=hub_positions),
         "dinov2-l-fdloss": Encoder(
-            "vit_large_patch14_dinov2", _PADDED, partial(prepare_fdloss, side=256, normalise=IMAGENET), read_cls
+            "vit_large_patch14_dinov2", _PADDED, partial(prepare_fdloss, side=256, normalise=IMAGENET)
         ),
-        "dinov2-b-reg": Encoder("vit_base_patch14_reg4_dinov2", {"img_size": 224}, prepare_irepa, read_tokens),
-        "clip-l14-336": Encoder(
-            "vit_large_patch14_clip_quickgelu_336", {"num_classes": 768}, prepare_cmmd, read_embedding
-        ),
-        "clip-l14": Encoder(
-            "vit_large_patch14_clip_224", _PADDED, partial(prepare_fdloss, side=256, normalise=OPENAI), read_cls
-        ),
-        "convnextv2-b": Encoder(
-            "convnextv2_base", {}, partial(prepare_fdloss, side=224, normalise=IMAGENET), read_mean
-        ),
-        "mae-l": Encoder("vit_large_patch16_224", {}, partial(prepare_fdloss, side=224, normalise=IMAGENET), read_cls),
+        "dinov2-b-reg": Encoder("vit_base_patch14_reg4_dinov2", {"img_size": 224}, prepare_irepa),
+        "clip-l14-336": Encoder("vit_large_patch14_clip_quickgelu_336", {"num_classes": 768}, prepare_cmmd),
+        "clip-l14": Encoder("vit_large_patch14_clip_224", _PADDED, partial(prepare_fdloss, side=256, normalise=OPENAI)),
+        "convnextv2-b": Encoder("convnextv2_base", {}, partial(prepare_fdloss, side=224, normalise=IMAGENET)),
+        "mae-l": Encoder("vit_large_patch16_224", {}, partial(prepare_fdloss, side=224, normalise=IMAGENET)),
         "siglip2-so400m": Encoder(
             "vit_so400m_patch16_siglip_256",
             {"img_size": 224},
             partial(prepare_fdloss, side=224, normalise=HALF),
-            read_pooled,
         ),
     }
 )
@@ -158,25 +156,25 @@ ENCODERS: Mapping[str, Encoder] = MappingProxyType(
 
 
 class EncoderExtractor:
-    """uint8 images of any size to the one layer of an encoder."""
+    """uint8 images of any size to the layers asked for of an encoder."""
 
-    def __init__(self, network: nn.Module, encoder: Encoder) -> None:
-        self.network, self._encoder = network, encoder
+    def __init__(self, network: nn.Module, encoder: Encoder, layers: Collection[str]) -> None:
+        self.network, self._encoder, self._layers = network, encoder, frozenset(layers)
 
     def __call__(self, images: Tensor) -> Tensors:
         """uint8 (N, 3, H, W) => float32 {layer: (N, *shape)}."""
-        found = self._encoder.read(self.network, self._encoder.prepare(images))
-        return {layer: values.float() for layer, values in found.items()}
+        features: Tensor = self.network.forward_features(self._encoder.prepare(images))  # type: ignore[operator]
+        return {layer: LAYERS[layer](self.network, features).float() for layer in self._layers}
 
 
-def load(name: str, files: Sequence[Located], _layers: Collection[str], device: torch.device | str) -> EncoderExtractor:
+def load(name: str, files: Sequence[Located], layers: Collection[str], device: torch.device | str) -> EncoderExtractor:
     """The extractor of that name.
 
     Raises `UsageError` if timm is not installed, `WeightsError` if the file does not hold the network.
     """
     ((_, path),) = files
     network = build(name, load_tensors(path), where=str(path))
-    return EncoderExtractor(network.to(device), ENCODERS[name])
+    return EncoderExtractor(network.to(device), ENCODERS[name], layers)
 
 
 def build(name: str, tensors: Mapping[str, Tensor], *, where: str, **overrides: Any) -> nn.Module:

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from genbench.errors import FeatureError, WeightsError
 from genbench.features import effnet, encoders, haar, inception, openclip, vgg
 from genbench.features.precision import computing, lower
-from genbench.features.space import Precision, Space
+from genbench.features.space import Precision, Reduction, Space
+from genbench.tokens.correlogram import correlograms
+from genbench.tokens.layout import layouts
 from genbench.weights import Located, WeightFile, find, locate
 
 
@@ -58,6 +60,11 @@ LOADERS: Mapping[str, Loader] = MappingProxyType(
 """Extractor names to what loads them; open_clip's are made from their names."""
 
 
+REDUCTIONS: Mapping[Reduction, Callable[[Tensor], Tensor]] = MappingProxyType(
+    {"correlogram": correlograms, "layout": layouts}
+)
+"""What is kept of tokens (N, T, D), by name: (N, width) each, in float64."""
+
 CPU_BLOCK = 16
 """Images that go through a network at once on a CPU: faster than more (activations stay nearer), and bounds memory."""
 
@@ -98,15 +105,22 @@ class Extractors:
         with torch.inference_mode():
             for extractor, spaces, precision in self._readings:
                 with computing(precision, self._device):
-                    blocks = [extractor(part.to(self._device)) for part in torch.split(images, block)]
-                for space in spaces:
-                    features[space.name] = torch.cat([layers[space.layer] for layers in blocks])
+                    blocks = [_read(extractor, spaces, part.to(self._device)) for part in torch.split(images, block)]
+                features |= {space.name: torch.cat([read[space.name] for read in blocks]) for space in spaces}
         return features
 
     @property
     def spaces(self) -> tuple[Space, ...]:
         """What is read, each with the precision that it is read in; their digests name the features."""
         return tuple(space for reading in self._readings for space in reading.spaces)
+
+
+def _read(extractor: Extractor, spaces: Sequence[Space], images: Tensor) -> dict[str, Tensor]:
+    layers = extractor(images)
+    return {
+        space.name: REDUCTIONS[space.reduction](layers[space.layer]).float() if space.reduction else layers[space.layer]
+        for space in spaces
+    }
 
 
 def load_extractors(
@@ -124,8 +138,14 @@ def load_extractors(
     `Extractors.spaces`, or of ``space.at(precision)``, so that fast features are never taken for exact ones.
 
     Raises `WeightsError` if weights are missing or altered, `FeatureError` if a space needs a part of the network that
-    no file on this machine has.
+    no file on this machine has, and for a space that is read from pairs of images.
     """
+    for space in spaces:
+        if space.paired:
+            raise FeatureError(
+                f"{space.name} is read from an image together with its original",
+                hint="`genbench score IMAGES --originals ORIGINALS` compares pairs",
+            )
     if precision is not None:
         spaces = [space.at(precision) for space in spaces]
     readings = []

@@ -12,6 +12,8 @@ from genbench.weights import WeightFile
 
 Precision = Literal["exact", "fast"]
 """exact: strict float32. fast: the network in bfloat16; other values, so another digest."""
+Reduction = Literal["correlogram", "layout"]
+"""`genbench.tokens.correlogram` or `genbench.tokens.layout` of an image's tokens, on a square grid."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,10 @@ class Space:
     further: tuple[WeightFile, ...] = ()
     """Files that are needed besides `weights`, which the digest covers too."""
     precision: Precision = "exact"
+    reduction: Reduction | None = None
+    """What is kept of the layer's tokens where they themselves would be too many."""
+    paired: bool = False
+    """Whether it is read from an image together with its original (`genbench.features.pairs`)."""
 
     @property
     def digest(self) -> str:
@@ -60,6 +66,8 @@ class Space:
             covered["further"] = [_identity(file) for file in self.further]
         if self.precision != "exact":
             covered["precision"] = self.precision
+        if self.reduction is not None:
+            covered["reduction"] = self.reduction
         return digest(covered)
 
     def at(self, precision: Precision) -> Space:

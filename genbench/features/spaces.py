@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from genbench.errors import unknown
 from genbench.features.encoder_spaces import ENCODER_SPACES
 from genbench.features.space import Space
+from genbench.features.token_spaces import reduced
 from genbench.weights import WeightFile
 
 __all__ = ["SPACES", "Space", "get"]
@@ -188,9 +190,45 @@ _LPIPS = Space(
     source="Zhang et al. 2018 (arXiv:1801.03924); lpips 0.1.4, version 0.1",
 )
 
-SPACES: Mapping[str, Space] = MappingProxyType(
-    {space.name: space for space in (*_ALL, _HAAR4, _LPIPS, *ENCODER_SPACES)}
+
+def _compared(layer: str, summary: str, source: str) -> Space:
+    return Space(
+        name=f"pixels/{layer}",
+        extractor="pixels",
+        layer=layer,
+        shape=(1,),
+        version=1,
+        preprocessing="RGB uint8, as it is",
+        weights=None,
+        summary=summary,
+        source=source,
+        paired=True,
+    )
+
+
+_PAIRS = (
+    _compared(
+        "psnr", "PSNR of an image to its original in dB, range 255, MSE over channels and pixels", "the field's custom"
+    ),
+    _compared(
+        "ssim",
+        "SSIM of an image to its original: Gaussian window 11x11, sigma 1.5, range 255, mean over channels",
+        "Wang et al. 2004 (doi:10.1109/TIP.2003.819861)",
+    ),
+    replace(
+        _LPIPS,
+        name="vgg16-lpips/pairs",
+        layer="pairs",
+        shape=(1,),
+        summary="LPIPS distance of an image to its original, VGG-16, version 0.1",
+        paired=True,
+    ),
 )
+
+_READ = (*_ALL, _HAAR4, _LPIPS, *_PAIRS, *ENCODER_SPACES)
+_REDUCED = [kept for space in _READ if space.layer == "tokens" for kept in reduced(space)]
+
+SPACES: Mapping[str, Space] = MappingProxyType({space.name: space for space in (*_READ, *_REDUCED)})
 
 
 def get(name: str) -> Space:

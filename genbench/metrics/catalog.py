@@ -15,7 +15,9 @@ from genbench.errors import UsageError, unknown
 from genbench.metrics.balls import IMPROVED, PRDC, Balls
 
 Direction = Literal["lower", "higher"]
-Need = Literal["moments", "features", "held-out moments", "held-out features", "labels", "reference labels"]
+Need = Literal[
+    "moments", "features", "held-out moments", "held-out features", "labels", "reference labels", "originals"
+]
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Statistic:
     """Which values are better."""
     needs: frozenset[Need]
     """What the features are measured with: nothing, the reference's moments or features, those of held-out real images,
-    classes, the classes of the reference."""
+    classes, the classes of the reference, the originals that images were made from."""
     title: str
     source: str
     """The paper that defines it."""
@@ -393,6 +395,42 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
                 home="pixels/haar4",
             ),
             Statistic(
+                name="ssw",
+                version=1,
+                direction="lower",
+                needs=frozenset({"features"}),
+                title="Wasserstein-1 distance of the images' LDS, CDS and RMSC, in the reference's standard deviations",
+                source="genbench; statistics of Singh et al. 2025, arXiv:2512.10794, over the ranges of their script",
+                stderr="influence function; finite sets of one distribution are about 1.3 √(1/n + 1/m) apart",
+                entry="genbench.metrics.spatial.distances:measure_ssw",
+                home="dinov2-b-reg/correlogram",
+                layer="correlogram",
+            ),
+            Statistic(
+                name="cfd",
+                version=1,
+                direction="lower",
+                needs=frozenset({"moments"}),
+                title="Fréchet distance of correlograms, each distance in standard deviations of the reference",
+                source="genbench; correlograms of Singh et al. 2025, arXiv:2512.10794",
+                stderr="influence function; first order, so it leaves out the bias of small n",
+                entry="genbench.metrics.spatial.distances:measure_cfd",
+                home="dinov2-b-reg/correlogram",
+                layer="correlogram",
+            ),
+            Statistic(
+                name="lsd",
+                version=1,
+                direction="lower",
+                needs=frozenset({"features"}),
+                title="kernel distance of layouts: which of 4x4 regions of an image resemble which",
+                source="genbench; self-similarity of Shechtman & Irani 2007, kernel of arXiv:1801.01401",
+                stderr="delete-one jackknife over the generated images",
+                entry="genbench.metrics.spatial.distances:measure_lsd",
+                home="dinov2-b-reg/layout",
+                layer="layout",
+            ),
+            Statistic(
                 name="diversity",
                 version=1,
                 direction="higher",
@@ -414,6 +452,52 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
                 entry="genbench.metrics.diversity:measure_diversity_per_class",
                 home="vgg16-lpips",
             ),
+            Statistic(
+                name="psnr",
+                version=1,
+                direction="higher",
+                needs=frozenset({"originals"}),
+                title="peak signal-to-noise ratio to the original in dB, range 255; mean over images",
+                source="the field's custom",
+                stderr="standard deviation over images, over √n",
+                entry="genbench.metrics.pairs:measure_mean_of_pairs",
+                home="pixels/psnr",
+                layer="psnr",
+            ),
+            Statistic(
+                name="ssim",
+                version=1,
+                direction="higher",
+                needs=frozenset({"originals"}),
+                title="structural similarity to the original, Gaussian window of 11x11, mean over images",
+                source="Wang et al. 2004, doi:10.1109/TIP.2003.819861",
+                stderr="standard deviation over images, over √n",
+                entry="genbench.metrics.pairs:measure_mean_of_pairs",
+                home="pixels/ssim",
+                layer="ssim",
+            ),
+            Statistic(
+                name="lpips",
+                version=1,
+                direction="lower",
+                needs=frozenset({"originals"}),
+                title="LPIPS distance to the original, VGG-16, version 0.1, mean over images",
+                source="Zhang et al. 2018, arXiv:1801.03924",
+                stderr="standard deviation over images, over √n",
+                entry="genbench.metrics.pairs:measure_mean_of_pairs",
+                home="vgg16-lpips/pairs",
+                layer="pairs",
+            ),
+            Statistic(
+                name="rfd",
+                version=1,
+                direction="lower",
+                needs=frozenset({"moments", "originals"}),
+                title="Fréchet distance of reconstructions to their originals",
+                source="Heusel et al. 2017, arXiv:1706.08500",
+                stderr="influence function; first order, so it leaves out the bias of small n",
+                entry="genbench.metrics.frechet:measure_fd",
+            ),
         )
     }
 )
@@ -431,6 +515,10 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "coverage": "coverage@inception-tf",
         "cmmd": "mmd-rbf@clip-l14-336",
         "lpips-diversity": "diversity@vgg16-lpips",
+        "psnr": "psnr@pixels/psnr",
+        "ssim": "ssim@pixels/ssim",
+        "lpips": "lpips@vgg16-lpips/pairs",
+        "rfid": "rfd@inception-tf",
     }
 )
 """The field's short names and the ids that they stand for."""
@@ -466,9 +554,17 @@ _LABELS = {
     "coverage-per-class": "Coverage a class",
     "fdr": "FDr",
     "fwd": "FWD",
+    "ssw": "SSW",
+    "cfd": "CFD",
+    "lsd": "LSD",
     "diversity": "Diversity",
     "diversity-per-class": "Diversity a class",
     "lpips-diversity": "LPIPS diversity",
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "lpips": "LPIPS",
+    "rfd": "rFD",
+    "rfid": "rFID",
     "density": "Density",
     "coverage": "Coverage",
 }

@@ -17,6 +17,7 @@ from genbench.errors import WeightsError
 from genbench.features import encoders
 from genbench.features.encoders import ENCODERS, EncoderExtractor
 from genbench.features.precision import computing, lower, strict_float32
+from genbench.features.spaces import get
 
 timm = pytest.importorskip("timm", reason="the encoders extra is not installed")
 transforms = pytest.importorskip("torchvision.transforms")
@@ -53,9 +54,11 @@ def shallow(architecture: str, **options: object) -> nn.Module:
     return randomised(timm.create_model(architecture, pretrained=False, **depth, **options))
 
 
-def ours(name: str, tensors: dict[str, Tensor], images: Tensor) -> Tensor:
+def ours(name: str, tensors: dict[str, Tensor], images: Tensor, layer: str | None = None) -> Tensor:
+    """The layer asked for, or else that of the space called `name`."""
     depth = {"depths": (1, 1, 1, 1)} if "convnext" in name else {"depth": 1}
-    extractor = EncoderExtractor(encoders.build(name, tensors, where="test", **depth), ENCODERS[name])
+    network = encoders.build(name, tensors, where="test", **depth)
+    extractor = EncoderExtractor(network, ENCODERS[name], {layer or get(name).layer})
     with torch.inference_mode(), strict_float32():
         ((_, features),) = extractor(images).items()
     return features
@@ -113,8 +116,11 @@ def test_dinov2_l_edm2_is_edm2s_pipeline(dinov2):
 def test_dinov2_l_fdloss_is_timms_padded_network_at_256(dinov2):
     images = pictures(256, 256)
     with torch.inference_mode():
-        expected = dinov2(transforms.Normalize(MEAN, STD)(images.float() / 255))
+        x = transforms.Normalize(MEAN, STD)(images.float() / 255)
+        expected, tokens = dinov2(x), dinov2.forward_features(x)[:, 1:]
     close(ours("dinov2-l-fdloss", metas_names(dinov2), images), expected, 1e-5)
+    assert tokens.shape[1:] == get("dinov2-l-fdloss/tokens").shape
+    close(ours("dinov2-l-fdloss", metas_names(dinov2), images, "tokens"), tokens, 1e-5)
 
 
 def test_dinov2_b_reg_gives_patch_tokens_as_irepa_reads_them():
@@ -145,6 +151,11 @@ def test_fdr6_networks_at_224_are_timms(name, architecture, mean, std):
         expected = network.forward_features(x).mean((2, 3)) if "convnext" in name else network(x)
     classifier = {"head.fc.weight": torch.zeros(1000, 1024)} if "convnext" in name else {}
     close(ours(name, network.state_dict() | classifier, images), expected, 1e-5)
+    with torch.inference_mode():
+        grid = network.forward_features(x)
+    tokens = grid.permute(0, 2, 3, 1).flatten(1, 2) if "convnext" in name else grid[:, -14 * 14 :]
+    assert tokens.shape[1:] == get(f"{name}/tokens").shape
+    close(ours(name, network.state_dict() | classifier, images, "tokens"), tokens, 1e-5)
 
 
 def openais_names(network: nn.Module) -> dict[str, Tensor]:
@@ -192,6 +203,8 @@ def test_clip_l14_336_is_cmmds_pipeline():
         embedding = network(x)
     found = ours("clip-l14-336", openais_names(network), images)
     close(found, embedding / embedding.norm(dim=1, keepdim=True), 1e-5)
+    tokens = ours("clip-l14-336", openais_names(network), images, "tokens")
+    assert tokens.shape[1:] == get("clip-l14-336/tokens").shape
 
 
 def test_clip_l14_is_timms_class_token_before_projection():
@@ -209,7 +222,7 @@ def test_fast_is_near_exact(dinov2):
     exact = ours("dinov2-l-edm2", metas_names(dinov2), images)
     network = encoders.build("dinov2-l-edm2", metas_names(dinov2), where="test", depth=1)
     lower(network)
-    extractor = EncoderExtractor(network, ENCODERS["dinov2-l-edm2"])
+    extractor = EncoderExtractor(network, ENCODERS["dinov2-l-edm2"], {"cls"})
     with torch.inference_mode(), computing("fast", torch.device("cpu")):
         fast = extractor(images)["cls"]
     assert fast.dtype == torch.float32

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import typer
 from PIL import Image
 
@@ -11,10 +12,10 @@ from genbench.errors import FeatureError, UsageError
 from genbench.features.extractor import load_extractors
 from genbench.features.spaces import get
 from genbench.images import emoji32
-from genbench.metrics.spatial.correlogram import correlograms
 from genbench.metrics.spatial.foreground import patch_masks, srss
-from genbench.metrics.spatial.tokens import Grid
 from genbench.spatial_scores import token_space
+from genbench.tokens.correlogram import correlograms
+from genbench.tokens.grid import Grid
 
 SPACE = "effnet-lite0/tokens"
 GRID = Grid(14, 14)
@@ -54,19 +55,17 @@ def rows(capsys: pytest.CaptureFixture[str], *arguments: str | Path, cache: Path
     return {row["metric"]: row for row in json.loads(capsys.readouterr().out)}
 
 
-def tokens() -> np.ndarray:
+def tokens() -> torch.Tensor:
     """The emoji's tokens without command, files or cache."""
-    import torch
-
     extract = load_extractors([get(SPACE)], cache=Path("unused"))
-    return extract(torch.from_numpy(EMOJI.transpose(0, 3, 1, 2).copy()))[SPACE].numpy()
+    return extract(torch.from_numpy(EMOJI.transpose(0, 3, 1, 2).copy()))[SPACE]
 
 
 def test_the_four_of_an_encoder(images: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     masks = _folder(tmp_path, (BRIGHT * 255).astype(np.uint8))
     found = rows(capsys, SPACE, images, "--masks", masks, cache=cache)
     assert list(found) == ["lds", "cds", "srss", "rmsc"]
-    g = correlograms(tokens())
+    g = correlograms(tokens()).numpy()
     assert g.shape == (20, 27)
     pairs = GRID.pairs
     far = g[:, 6:] @ pairs[6:] / pairs[6:].sum()
@@ -126,7 +125,7 @@ def test_the_correlogram(images: Path, cache: Path, capsys: pytest.CaptureFixtur
     genbench_spatial(SPACE, images, "--correlogram", "--format", "json", cache=cache)
     printed = json.loads(capsys.readouterr().out)
     assert [(row["distance"], row["pairs"]) for row in printed] == list(enumerate(GRID.pairs.tolist()))
-    assert [row["value"] for row in printed] == pytest.approx(correlograms(tokens()).mean(axis=0), abs=1e-5)
+    assert [row["value"] for row in printed] == pytest.approx(correlograms(tokens()).mean(dim=0).numpy(), abs=1e-5)
     with pytest.raises(UsageError, match="neither --masks nor --reference"):
         genbench_spatial(SPACE, images, "--correlogram", "--reference", images, cache=cache)
 
@@ -137,7 +136,9 @@ def test_shards_change_nothing(
     whole = rows(capsys, SPACE, images, cache=cache)
     monkeypatch.setattr("genbench.shards.SHARD_IMAGES", 7)
     parts = rows(capsys, SPACE, images, cache=tmp_path)
-    assert len(list(tmp_path.rglob("*.npy"))) == 3
+    # Three of each of the two spaces that are kept, and none of tokens.
+    assert len(list(tmp_path.rglob("*.npy"))) == 6
+    assert not list(tmp_path.rglob("*tokens*"))
     for metric in ("lds", "cds", "rmsc"):
         assert parts[metric]["value"] == pytest.approx(whole[metric]["value"], abs=1e-6)
         assert parts[metric]["n"] == 20

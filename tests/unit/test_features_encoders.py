@@ -9,7 +9,7 @@ import torch
 
 from genbench.errors import UsageError, WeightsError
 from genbench.features.encoder_spaces import ENCODER_SPACES
-from genbench.features.encoders import ENCODERS, hub_positions
+from genbench.features.encoders import ENCODERS, LAYERS, hub_positions
 from genbench.features.extractor import load_extractors
 from genbench.features.optional import required
 from genbench.features.spaces import get
@@ -18,7 +18,14 @@ ENCODER_NAMES = [space.name for space in ENCODER_SPACES]
 
 
 def test_every_encoder_has_a_space_and_every_space_an_encoder():
-    assert set(ENCODERS) == set(ENCODER_NAMES)
+    assert set(ENCODERS) == {space.extractor for space in ENCODER_SPACES}
+    assert {space.layer for space in ENCODER_SPACES} == set(LAYERS)
+
+
+def test_every_encoder_has_tokens():
+    # Those of dinov2-b-reg are its only space, and have its name.
+    with_tokens = {space.extractor for space in ENCODER_SPACES if space.layer == "tokens"}
+    assert with_tokens == set(ENCODERS)
 
 
 @pytest.mark.parametrize("name", ENCODER_NAMES)

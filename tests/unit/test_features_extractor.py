@@ -17,6 +17,8 @@ from genbench.features import effnet, inception
 from genbench.features.extractor import CPU_BLOCK, Extractors, Reading, load_extractors
 from genbench.features.precision import strict_float32
 from genbench.features.spaces import EFFICIENTNET_LITE0, INCEPTION_BACKBONE, INCEPTION_WITH_HEAD, get
+from genbench.tokens.correlogram import correlograms
+from genbench.tokens.layout import layouts
 from genbench.weights import WeightFile, load_tensors, locate
 
 OFFLINE = tuple(
@@ -135,6 +137,18 @@ def test_one_pass_of_a_network_serves_all_its_spaces():
     assert counting.calls == 1
     assert features["inception-tf"].shape == (3, 3)
     assert features["inception-tf/spatial"].shape == (3, 192)
+
+
+def test_tokens_are_kept_as_correlograms_and_layouts(cache, extractors):
+    spaces = [get("effnet-lite0/correlogram"), get("effnet-lite0/layout")]
+    images = pictures(CPU_BLOCK + 2)
+    tokens = extractors(images)["effnet-lite0/tokens"]
+    kept = load_extractors(spaces, cache=cache, offline=True)(images)
+    assert kept.keys() == {space.name for space in spaces}
+    for space, reduce in zip(spaces, (correlograms, layouts), strict=True):
+        assert kept[space.name].shape == (len(images), *space.shape)
+        assert kept[space.name].dtype == torch.float32
+        assert torch.allclose(kept[space.name], reduce(tokens).float(), atol=1e-6)
 
 
 def test_a_layer_alone_is_the_layer_among_others(backbone, lite0):

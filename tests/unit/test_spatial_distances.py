@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
+import torch
 from scipy.stats import wasserstein_distance
 
-from genbench.errors import FeatureError
+from genbench.errors import FeatureError, UsageError
+from genbench.metrics.catalog import parse
 from genbench.metrics.frechet import frechet_distance_of_moments
+from genbench.metrics.measure import measure
 from genbench.metrics.moments import Moments
-from genbench.metrics.spatial.correlogram import correlograms
+from genbench.metrics.reference import Reference
 from genbench.metrics.spatial.distances import (
     correlogram_frechet,
     layout_kernel,
@@ -13,12 +16,21 @@ from genbench.metrics.spatial.distances import (
     spatial_wasserstein,
     statistics,
 )
-from genbench.metrics.spatial.layout import WIDTH, layouts
-from genbench.metrics.spatial.tokens import Grid
+from genbench.tokens import correlogram, layout
+from genbench.tokens.grid import LAYOUT_WIDTH, Grid
+from genbench.tokens.layout import averaged_with_mirror
 
 RNG = np.random.default_rng(0)
 GRID = Grid(16, 16)
 Y, X = np.mgrid[:16, :16] / 15
+
+
+def correlograms(tokens: np.ndarray) -> np.ndarray:
+    return correlogram.correlograms(torch.from_numpy(tokens)).numpy()
+
+
+def layouts(tokens: np.ndarray) -> np.ndarray:
+    return layout.layouts(torch.from_numpy(tokens)).numpy()
 
 
 def scenes(n: int, seed: int) -> np.ndarray:
@@ -200,7 +212,7 @@ def test_layout_by_its_definition() -> None:
     centred = regions - regions.mean(axis=0)
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)
     expected = [float(centred[i] @ centred[j]) for i in range(16) for j in range(i + 1, 16)]
-    assert len(expected) == WIDTH
+    assert len(expected) == LAYOUT_WIDTH
     assert LAYOUT_OTHERS[0] == pytest.approx(expected, abs=1e-6)
 
 
@@ -214,12 +226,13 @@ def test_regions_of_a_side_that_four_does_not_divide() -> None:
 def test_mirrored_layouts_do_not_know_left_from_right() -> None:
     flipped = REAL.reshape(-1, 16, 16, 6)[:, :, ::-1].reshape(REAL.shape)
     assert np.abs(layouts(flipped) - LAYOUT_REAL).max() > 0.1
-    assert layouts(flipped, mirrored=True) == pytest.approx(layouts(REAL, mirrored=True), abs=1e-12)
-    assert np.abs(layouts(REAL, mirrored=True) - LAYOUT_REAL).max() > 0.1
+    expected = (LAYOUT_REAL + layouts(flipped)) / 2
+    assert averaged_with_mirror(LAYOUT_REAL) == pytest.approx(expected, abs=1e-12)
+    assert averaged_with_mirror(layouts(flipped)) == pytest.approx(expected, abs=1e-12)
 
 
 def test_images_of_one_token_have_a_layout_of_zeros() -> None:
-    assert layouts(np.full((1, 256, 3), 0.1)) == pytest.approx(np.zeros((1, WIDTH)), abs=1e-6)
+    assert layouts(np.full((1, 256, 3), 0.1)) == pytest.approx(np.zeros((1, LAYOUT_WIDTH)), abs=1e-6)
 
 
 def test_bad_input_is_refused() -> None:
@@ -246,3 +259,37 @@ def test_generated_images_that_are_all_alike_are_at_a_defined_distance() -> None
     alike = np.repeat(G_REAL[:1], 5, axis=0)
     assert spatial_wasserstein(alike, G_OTHERS, GRID).mean.value > 0.5
     assert correlogram_frechet(alike, G_OTHERS, GRID).value > 1
+
+
+@pytest.mark.parametrize(("name", "n_reference"), [("ssw", 90), ("cfd", 150), ("lsd", 90)])
+def test_as_metrics_they_are_what_the_functions_give(name: str, n_reference: int) -> None:
+    metric = parse(f"{name}@toy/{'layout' if name == 'lsd' else 'correlogram'}")
+    assert metric.statistic.direction == "lower"
+    ours, theirs = (LAYOUT_REAL, LAYOUT_OTHERS) if name == "lsd" else (G_REAL, G_OTHERS)
+    ours, theirs = ours.astype(np.float32), theirs.astype(np.float32)
+    reference = Reference.from_features(theirs, space=metric.space, space_digest="", keep=90)
+    kept = reference.features
+    expected = {
+        "ssw": lambda: spatial_wasserstein(ours, kept, GRID).mean,
+        "cfd": lambda: correlogram_frechet(ours, theirs, GRID),
+        "lsd": lambda: layout_kernel(ours, kept),
+    }[name]()
+    measured = measure(metric, ours, reference)
+    assert (measured.n, measured.n_reference) == (120, n_reference)
+    # Float32 features, and products taken in another order.
+    assert measured.value == pytest.approx(expected.value, rel=1e-4)
+    assert measured.stderr == pytest.approx(expected.stderr, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["ssw@effnet-lite0", "cfd@effnet-lite0/tokens", "lsd@effnet-lite0/correlogram"])
+def test_they_are_refused_where_there_is_no_structure(name: str) -> None:
+    with pytest.raises(UsageError, match="which the features of effnet-lite0"):
+        parse(name)
+
+
+def test_correlograms_of_no_square_grid_are_refused() -> None:
+    even = G_REAL[:, :30].astype(np.float32)
+    reference = Reference.from_features(even, space="toy/correlogram", space_digest="")
+    for name in ("ssw", "cfd"):
+        with pytest.raises(FeatureError, match="30 distances are not those of a square grid"):
+            measure(parse(f"{name}@toy/correlogram"), even, reference)

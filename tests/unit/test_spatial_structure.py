@@ -2,18 +2,27 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 
 from genbench.errors import FeatureError
-from genbench.metrics.spatial import tokens as spatial_tokens
-from genbench.metrics.spatial.correlogram import correlograms
-from genbench.metrics.spatial.foreground import balanced, patch_masks, srss
+from genbench.metrics.spatial import foreground
+from genbench.metrics.spatial.foreground import balanced, patch_masks
 from genbench.metrics.spatial.structure import PRESETS, cds, lds, mean_over_images, rmsc
-from genbench.metrics.spatial.tokens import Grid, square_grid
+from genbench.tokens import arrays, correlogram
+from genbench.tokens.grid import Grid, square_grid, square_grid_of_correlogram
 
 RNG = np.random.default_rng(0)
 SIXTEEN = Grid(16, 16)
 Y, X = np.mgrid[:16, :16]
 NOISE = RNG.standard_normal((3, 256, 6)).astype(np.float32)
+
+
+def correlograms(tokens: np.ndarray, grid: Grid | None = None) -> np.ndarray:
+    return correlogram.correlograms(torch.from_numpy(tokens), grid).numpy()
+
+
+def srss(tokens: np.ndarray, masks: np.ndarray, *, same: int, far: int) -> np.ndarray:
+    return foreground.srss(torch.from_numpy(tokens), masks, same=same, far=far)
 
 
 def thermometer() -> np.ndarray:
@@ -121,7 +130,7 @@ def test_shuffled_tokens_keep_their_spread_and_lose_their_structure() -> None:
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, numbers: int) -> None:
     whole, masks = correlograms(NOISE), NOISE[..., 0] > 0
     contrast = srss(NOISE, masks, same=1, far=6)
-    monkeypatch.setattr(spatial_tokens, "_BLOCK_NUMBERS", numbers)
+    monkeypatch.setattr(arrays, "_BLOCK_NUMBERS", numbers)
     assert correlograms(NOISE) == pytest.approx(whole, abs=1e-14)
     assert srss(NOISE, masks, same=1, far=6) == pytest.approx(contrast, abs=1e-13)
 
@@ -221,11 +230,18 @@ def test_a_grid_that_is_not_square_can_be_given() -> None:
         correlograms(np.ones((1, 12, 3)), Grid(5, 3))
 
 
+@pytest.mark.parametrize("count", [-1, 0, 30])
+def test_distances_that_are_of_no_square_grid_are_refused(count: int) -> None:
+    assert square_grid_of_correlogram(SIXTEEN.farthest + 1) == SIXTEEN
+    with pytest.raises(FeatureError, match="not those of a square grid"):
+        square_grid_of_correlogram(count)
+
+
 def test_tokens_that_are_not_finite_are_named() -> None:
     tokens = NOISE.copy()
     tokens[2, 17, 3] = np.nan
-    with pytest.raises(FeatureError, match="tokens of image 2"):
-        correlograms(tokens)
+    # The engine names the image whose features are not finite; SRSS, where NaN means no mask, names it itself.
+    assert np.isnan(correlograms(tokens)).any(axis=1).tolist() == [False, False, True]
     with pytest.raises(FeatureError, match="tokens of image 2"):
         srss(tokens, tokens[..., 0] > 0, same=1, far=6)
 

@@ -16,11 +16,13 @@ from typing import NamedTuple
 import numpy as np
 
 from genbench.errors import FeatureError
-from genbench.metrics.frechet import frechet_distance
+from genbench.metrics.comparison import Comparison, Measurement
+from genbench.metrics.frechet import FrechetDistance, frechet_distance
+from genbench.metrics.inputs import Float64
 from genbench.metrics.kernel import kernel_distance
-from genbench.metrics.moments import Float64, Moments
+from genbench.metrics.moments import Gaussian, Moments
 from genbench.metrics.spatial.structure import PRESETS, cds, lds, rmsc
-from genbench.metrics.spatial.tokens import Grid
+from genbench.tokens.grid import Grid, square_grid_of_correlogram
 
 _ALIKE = 1e-7
 """A standard deviation of cosines that is rounding: RMSC of alike tokens is 0 to 1e-8."""
@@ -93,7 +95,7 @@ def shift(generated: Float64, reference: Float64, what: str) -> Shift:
     Raises `FeatureError` for fewer images, for NaN, and for a reference that does not vary.
     """
     n, m = _counts(generated, reference)
-    scale = float(_scales(reference[:, None], what)[0])
+    scale = float(_checked_scales(reference.std(ddof=1, keepdims=True), what)[0])
     values = np.sort(np.concatenate([generated, reference]))
     gaps = np.diff(values) / scale
     ours = np.searchsorted(np.sort(generated), values[:-1], side="right") / n
@@ -113,31 +115,48 @@ def shift(generated: Float64, reference: Float64, what: str) -> Shift:
 
 
 def correlogram_frechet(generated: Float64, reference: Float64, grid: Grid, *, device: str = "cpu") -> Distance:
-    """CFD of correlograms (N, H + W - 1) against (M, H + W - 1), N >= 2 and M >= 2.
+    """CFD of correlograms (N, H + W - 1) against (M, H + W - 1), N >= 2 and M >= 2, with its floor.
+
+    The floor is the bias of the estimate between two samples of the reference's distribution, to first order:
+    (1/N + 1/M)(tr Σ + ½ Σᵢⱼ Var(uᵢuⱼ) / (λᵢ + λⱼ)), where λ are the eigenvalues of the scaled covariance Σ and u the
+    deviations from its mean along the eigenvectors. Outliers, which correlograms have, raise it.
+
+    Raises `FeatureError` for fewer images, for NaN, and as `lag_frechet` does.
+    """
+    n, m = _counts(generated, reference)
+    found = lag_frechet(generated, Moments.from_features(reference, "reference correlograms"), grid, device=device)
+    theirs = reference[:, _lags(grid)]
+    floor = (1 / n + 1 / m) * _frechet_bias(theirs / theirs.std(axis=0, ddof=1))
+    return Distance(found.value, found.stderr, floor)
+
+
+def lag_frechet(generated: Float64, reference: Gaussian, grid: Grid, *, device: str = "cpu") -> FrechetDistance:
+    """CFD of correlograms (N, H + W - 1), N >= 2, against the moments of the reference's.
 
     Distances 1 to min(H, W) - 1 take part, 15 of a 16x16 grid, each in standard deviations of the reference: farther
-    pairs are few and stand in corners. The floor is the bias of the estimate between two samples of the reference's
-    distribution, to first order: (1/N + 1/M)(tr Σ + ½ Σᵢⱼ Var(uᵢuⱼ) / (λᵢ + λⱼ)), where λ are the eigenvalues of its
-    covariance Σ and u the deviations from its mean along the eigenvectors. Outliers, which correlograms have, raise it.
+    pairs are few and stand in corners.
 
     Raises `FeatureError` for fewer images, for NaN, for a reference that does not vary at one of the distances, and for
     a grid that is one token wide.
     """
-    n, m = _counts(generated, reference)
-    lags = slice(1, min(grid))
     if min(grid) < 2:
         raise FeatureError(
             f"CFD is not defined on a grid of {grid.height}x{grid.width} tokens", hint="take a space with more tokens"
         )
-    scale = _scales(reference[:, lags], "correlograms")
-    theirs = reference[:, lags] / scale
-    moments = Moments.from_features(theirs, "reference correlograms")
-    found = frechet_distance(generated[:, lags] / scale, moments, device=device)
-    return Distance(found.value, found.stderr, floor=(1 / n + 1 / m) * _frechet_bias(theirs, moments))
+    lags = _lags(grid)
+    cov = reference.cov[lags, lags]
+    scale = _checked_scales(np.sqrt(np.diag(cov)), "correlograms")
+    scaled = Moments(reference.n, reference.mean[lags] / scale, cov / np.outer(scale, scale) * (reference.n - 1))
+    return frechet_distance(generated[:, lags] / scale, scaled, device=device)
 
 
-def _frechet_bias(values: Float64, moments: Moments) -> float:
+def _lags(grid: Grid) -> slice:
+    return slice(1, min(grid))
+
+
+def _frechet_bias(values: Float64) -> float:
     """The expected FD between two samples of the distribution of (M, L) values, divided by 1/N + 1/M."""
+    moments = Moments.from_features(values)
     eigenvalues, vectors = np.linalg.eigh(moments.cov)
     keep = eigenvalues > eigenvalues[-1] * len(eigenvalues) * np.finfo(np.float64).eps
     spread: Float64 = eigenvalues[keep]
@@ -166,9 +185,8 @@ def _counts(generated: Float64, reference: Float64) -> tuple[int, int]:
     return len(generated), len(reference)
 
 
-def _scales(reference: Float64, what: str) -> Float64:
-    """(M, L) => (L,) standard deviations. Raises `FeatureError` where one is 0."""
-    scales: Float64 = reference.std(axis=0, ddof=1)
+def _checked_scales(scales: Float64, what: str) -> Float64:
+    """(L,) standard deviations of the reference. Raises `FeatureError` where one is 0."""
     if (scales <= _ALIKE).any():
         raise FeatureError(
             f"the reference images are all alike in {what}: there is no unit to measure a difference in",
@@ -179,3 +197,24 @@ def _scales(reference: Float64, what: str) -> Float64:
 
 def _stderr(influence: Float64) -> float:
     return float(influence.std(ddof=1) / len(influence) ** 0.5)
+
+
+def measure_ssw(comparison: Comparison) -> Measurement:
+    """The `ssw` statistic: the mean of its three parts, over the ranges of the authors' script."""
+    ours, theirs = comparison.features.astype(np.float64), comparison.reference_features.astype(np.float64)
+    found = spatial_wasserstein(ours, theirs, square_grid_of_correlogram(ours.shape[1])).mean
+    return Measurement(found.value, found.stderr, len(ours), len(theirs))
+
+
+def measure_cfd(comparison: Comparison) -> Measurement:
+    """The `cfd` statistic."""
+    ours, reference = comparison.features.astype(np.float64), comparison.reference
+    found = lag_frechet(ours, reference, square_grid_of_correlogram(ours.shape[1]), device=comparison.device)
+    return Measurement(found.value, found.stderr, len(ours), reference.n)
+
+
+def measure_lsd(comparison: Comparison) -> Measurement:
+    """The `lsd` statistic."""
+    ours, theirs = comparison.features, comparison.reference_features
+    found = kernel_distance(ours, theirs, device=comparison.device)
+    return Measurement(found.value, found.stderr, len(ours), len(theirs))

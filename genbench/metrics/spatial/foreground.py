@@ -14,15 +14,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from genbench.errors import FeatureError
-from genbench.metrics.moments import Float64
-from genbench.metrics.spatial.tokens import Grid, Tokens, blocks, check_tokens, unit
+from genbench.metrics.inputs import Float64
+from genbench.tokens.arrays import blocks, check_tokens, unit
+from genbench.tokens.grid import Grid
 
 Bools = npt.NDArray[np.bool_]
 
 
-def srss(
-    tokens: Tokens, masks: Bools, grid: Grid | None = None, *, same: int, far: int, device: str = "cpu"
-) -> Float64:
+def srss(tokens: Tensor, masks: Bools, grid: Grid | None = None, *, same: int, far: int) -> Float64:
     """SRSS of each image: tokens (N, T, D) and masks (N, T), True on the object => (N,); arithmetic in float64.
 
     For each object token that has both: its mean cosine to object tokens at distance 1..`same`, less that to background
@@ -32,18 +31,27 @@ def srss(
     Raises `FeatureError` for tokens or masks that are no such arrays, and for tokens that are not finite.
     """
     grid = check_tokens(tokens, grid)
-    if masks.shape != tokens.shape[:2] or masks.dtype != np.bool_:
+    if masks.shape != tuple(tokens.shape[:2]) or masks.dtype != np.bool_:
         raise FeatureError(
-            f"expected boolean masks of shape {tokens.shape[:2]}, got {masks.dtype} {masks.shape}",
+            f"expected boolean masks of shape {tuple(tokens.shape[:2])}, got {masks.dtype} {masks.shape}",
             hint="make them with `patch_masks(masks, grid)`, one for each image",
         )
-    distance = _distances(grid)
-    alike = ((distance >= 1) & (distance <= same)).to(device, torch.float64)
-    apart = (distance >= far).to(device, torch.float64)
-    found: Float64 = np.empty(len(tokens))
-    for images, block in blocks(tokens, grid, device):
-        objects = torch.from_numpy(masks[images].astype(np.float64)).to(device)
-        found[images] = _contrast(unit(block), objects, alike, apart, grid).cpu().numpy()
+    # NaN would be taken for an image that has no SRSS.
+    bad = ~tokens.isfinite().flatten(1).all(dim=1)
+    if bad.any():
+        raise FeatureError(
+            f"NaN or infinity in the tokens of image {int(bad.int().argmax())}",
+            hint="look at that image and at the extractor's precision; `genbench cache verify` finds bad shards",
+        )
+    distance = _distances(grid).to(tokens.device)
+    alike, apart = ((distance >= 1) & (distance <= same)).double(), (distance >= far).double()
+    objects = torch.from_numpy(masks).to(alike)
+    parts, start = [], 0
+    for block in blocks(tokens, grid):
+        stop = start + len(block)
+        parts.append(_contrast(unit(block), objects[start:stop], alike, apart, grid))
+        start = stop
+    found: Float64 = torch.cat(parts).cpu().numpy()
     return found
 
 

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from genbench.errors import FeatureError
-from genbench.metrics.moments import Float64
-from genbench.metrics.spatial.tokens import Grid
+from genbench.metrics.inputs import Float64
+from genbench.tokens.grid import Grid
 
 
 class Ranges(NamedTuple):

@@ -1,33 +1,31 @@
 """g(d), the correlogram of an image: the mean cosine similarity of two of its tokens at Manhattan distance d.
 
-LDS, CDS and RMSC² are linear in it (see `structure`), so the 31 numbers of a 16x16 grid are all that has to be kept of
-its 65,536 cosines.
+LDS, CDS and RMSC² are linear in it (see `genbench.metrics.spatial.structure`), so the 31 numbers of a 16x16 grid are
+all that has to be kept of its 65,536 cosines.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from genbench.metrics.moments import Float64
-from genbench.metrics.spatial.tokens import Grid, Tokens, blocks, check_tokens, unit
+from genbench.tokens.arrays import blocks, check_tokens, unit
+from genbench.tokens.grid import Grid
 
 
-def correlograms(tokens: Tokens, grid: Grid | None = None, *, device: str = "cpu") -> Float64:
-    """g(0), g(1), …, g(H + W - 2) of each image: tokens (N, T, D) => (N, H + W - 1); arithmetic in float64.
+def correlograms(tokens: Tensor, grid: Grid | None = None) -> Tensor:
+    """g(0), g(1), …, g(H + W - 2) of each image: tokens (N, T, D) => float64 (N, H + W - 1), on the same device.
 
     g(0) is 1, less where tokens are zero. Without `grid` the tokens lie on the square one. Cosines are made for one row
     of the grid against the rows below it and for a block of images at a time; the T x T matrix of all never exists.
+    An image with a token that is not finite has NaN.
 
-    Raises `FeatureError` for tokens that are no such array, fill no grid, or are not finite.
+    Raises `FeatureError` for tokens that are no such array or fill no grid.
     """
     grid = check_tokens(tokens, grid)
-    found: Float64 = np.empty((len(tokens), grid.farthest + 1))
-    for images, block in blocks(tokens, grid, device):
-        found[images] = _sums_by_distance(unit(block), grid).cpu().numpy()
-    return found / grid.pairs
+    sums = torch.cat([_sums_by_distance(unit(block), grid) for block in blocks(tokens, grid)])
+    return sums / torch.from_numpy(grid.pairs).to(sums)
 
 
 def _sums_by_distance(units: Tensor, grid: Grid) -> Tensor:
