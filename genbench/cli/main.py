@@ -17,6 +17,7 @@ from genbench.cli import (
     run_commands,
     spatial_commands,
     store_commands,
+    validate_command,
 )
 from genbench.errors import GenbenchError
 
@@ -56,6 +57,7 @@ app.command()(explain_command.explain)
 app.command("list")(list_commands.list_)
 app.command()(list_commands.show)
 app.command()(spatial_commands.spatial)
+app.command()(validate_command.validate)
 app.command()(store_commands.sql)
 app.command()(store_commands.leaderboard)
 app.add_typer(store_commands.store_app, name="store")

@@ -64,6 +64,12 @@ class Family(NamedTuple):
 SMALL_DIT: Mapping[str, Any] = MappingProxyType({"input_size": 8, "hidden_size": 32, "depth": 2, "num_heads": 2})
 
 FAMILIES: dict[str, Family] = {
+    "ddt": Family(
+        sampler="genbench.methods.ddt.sampler:DDTSampler",
+        network="genbench.methods.ddt.settings:DDTNetwork",
+        settings="genbench.methods.ddt.settings:DDTSettings",
+        version="1",
+    ),
     "dit": Family(
         sampler="genbench.methods.dit.sampler:DiTSampler",
         network="genbench.methods.dit.settings:DiTNetwork",
@@ -72,17 +78,27 @@ FAMILIES: dict[str, Family] = {
         module="genbench.methods.dit.network:DiT",
         tiny=SMALL_DIT,
     ),
+    "jit": Family(
+        sampler="genbench.methods.jit.sampler:JiTSampler",
+        network="genbench.methods.jit.settings:JiTNetwork",
+        settings="genbench.methods.jit.settings:JiTSettings",
+        version="1",
+    ),
     "lightningdit": Family(
         sampler="genbench.methods.lightningdit.sampler:LightningDiTSampler",
         network="genbench.methods.lightningdit.settings:LightningDiTNetwork",
         settings="genbench.methods.lightningdit.settings:LightningDiTSettings",
         version="1",
+        module="genbench.methods.lightningdit.network:LightningDiT",
+        tiny=SMALL_DIT,
     ),
-    "ddt": Family(
-        sampler="genbench.methods.ddt.sampler:DDTSampler",
-        network="genbench.methods.ddt.settings:DDTNetwork",
-        settings="genbench.methods.ddt.settings:DDTSettings",
+    "repa": Family(
+        sampler="genbench.methods.repa.sampler:REPASampler",
+        network="genbench.methods.repa.settings:REPANetwork",
+        settings="genbench.methods.repa.settings:REPASettings",
         version="1",
+        module="genbench.methods.repa.network:RepresentationAlignedSiT",
+        tiny=SMALL_DIT,
     ),
     "sit": Family(
         sampler="genbench.methods.sit.sampler:SiTSampler",

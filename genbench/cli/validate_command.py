@@ -1,0 +1,77 @@
+"""The command `validate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genbench.cli.options import RegistryOption
+from genbench.cli.output import print_rows
+from genbench.cli.store_commands import FormatOption
+from genbench.errors import UsageError, unknown
+from genbench.paths import data_folders
+from genbench.report.tables import Format
+
+if TYPE_CHECKING:
+    from genbench.cards import MethodCard
+
+
+def validate(
+    card: Annotated[str | None, typer.Argument(help="A method, or the path of its card.", show_default=False)] = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Every card of the registry.")] = False,
+    vectors: Annotated[
+        list[Path] | None, typer.Option("--vectors", help="Replay a folder of reference vectors; may be repeated.")
+    ] = None,
+    form: FormatOption = Format.TABLE,
+    registry: RegistryOption = None,
+) -> int:
+    """Check method cards without their weights, or replay vectors that the authors' code made.
+
+    Exits with 1 when a check fails or a result differs by more than its bound, 1e-4·max(1, largest reference).
+    """
+    if (card is not None) + every + bool(vectors) != 1:
+        raise UsageError(
+            "give a card, --all, or --vectors", hint="genbench validate sit, genbench validate --all, or --vectors DIR"
+        )
+    if vectors:
+        return _vectors(vectors, form)
+    return _cards(_chosen(card, registry), registry, form)
+
+
+def _vectors(folders: list[Path], form: Format) -> int:
+    from genbench.methods.vectors import replay
+
+    compared = [(folder.name, c) for folder in folders for c in replay(folder)]
+    rows = [
+        (folder, c.name, c.difference, c.bound, "ok" if c.agrees else "FAIL", c.draws_left or None)
+        for folder, c in compared
+    ]
+    print_rows(("vectors", "case", "difference", "bound", "result", "draws_left"), rows, form)
+    return 0 if all(c.agrees for _, c in compared) else 1
+
+
+def _chosen(name: str | None, registry: Path | None) -> list[MethodCard]:
+    from genbench.cards import load_card, load_cards
+
+    if name is not None and name.endswith(".toml"):
+        return [load_card(Path(name))]
+    cards = load_cards(data_folders("registry", registry))
+    if name is None:
+        return list(cards.values())
+    if name not in cards:
+        raise unknown("method", name, cards, lister="genbench list methods")
+    return [cards[name]]
+
+
+def _cards(cards: list[MethodCard], registry: Path | None, form: Format) -> int:
+    from genbench.validate import validate as check
+
+    folders = [folder / "manifests" for folder in data_folders("registry", registry)]
+    findings = [(card.method.id, finding) for card in cards for finding in check(card, folders)]
+    answers = {True: "ok", False: "FAIL", None: "-"}
+    rows = [(method, f.variant, f.check, answers[f.passed], f.detail) for method, f in findings]
+    print_rows(("method", "variant", "check", "result", "detail"), rows, form)
+    return 1 if any(f.passed is False for _, f in findings) else 0

@@ -1,0 +1,155 @@
+"""Whether a card is what it says: its presets, its network's official keys, and that it can be sampled from.
+
+Nothing is downloaded: networks are built without memory, and sampled from at a small size with random weights.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from genbench.cards import MethodCard, Variant
+from genbench.errors import ConfigError, GenbenchError
+from genbench.methods.families import Sampler, SamplerClass, import_object, settings_model
+from genbench.methods.noise import SeededNoise
+from genbench.methods.runs import Run, make_run
+
+TOLERANCE = 1e-4
+"""Largest difference between an image alone and in a batch of two, over max(1, largest value)."""
+
+_SEED = 77
+
+
+class Finding(NamedTuple):
+    """The answer of one check."""
+
+    variant: str
+    check: str
+    passed: bool | None
+    """None where there was nothing to check."""
+    detail: str
+
+
+def validate(card: MethodCard, manifests: Sequence[Path]) -> Iterator[Finding]:
+    """Every check of every variant of a card that has been loaded, whose schema is therefore right.
+
+    `manifests` are the folders where official keys and shapes are looked up, first one first.
+    """
+    for name, variant in card.variants.items():
+        checks: Sequence[tuple[str, Callable[[], str | None]]] = (
+            ("presets", lambda name=name: _presets(card, name)),  # type: ignore[misc]
+            ("keys", lambda name=name, variant=variant: _keys(card, name, variant, manifests)),  # type: ignore[misc]
+            ("sample", lambda name=name: _sample(card, name)),  # type: ignore[misc]
+        )
+        for check, answer in checks:
+            try:
+                detail = answer()
+            except GenbenchError as error:
+                yield Finding(name, check, False, str(error))
+            else:
+                yield Finding(name, check, None if detail is None else True, detail or "nothing to check")
+
+
+def _runs(card: MethodCard, name: str) -> list[Run]:
+    return [make_run(card, name, preset, {}) for preset in card.variants[name].presets]
+
+
+def _presets(card: MethodCard, name: str) -> str:
+    """Presets resolve, and no two of them are one under two names."""
+    found: dict[str, str] = {}
+    for run in _runs(card, name):
+        other = found.setdefault(run.digest(None), run.preset)
+        if other != run.preset:
+            raise ConfigError(
+                f"presets {other} and {run.preset} have the same settings", hint="remove one, or correct its settings"
+            )
+    return f"{len(found)} with a digest each"
+
+
+def _keys(card: MethodCard, name: str, variant: Variant, folders: Sequence[Path]) -> str | None:
+    """The network has the official keys and shapes, but for those that its family drops."""
+    if variant.manifest is None:
+        return None
+    family = _runs(card, name)[0].family
+    if family.module is None:
+        raise ConfigError(f"{family.sampler} names no network to compare with a manifest", hint="leave manifest out")
+    manifest = _manifest(variant.manifest, folders)
+    ignored = tuple(manifest.get("ignore_prefixes", ()))
+    expected = {k: tuple(v) for k, v in manifest["keys"].items() if not k.startswith(ignored)}
+    module = _on_meta(family.module, variant.network, name)
+    built = {k: tuple(v.shape) for k, v in module.state_dict().items()}
+    if built != expected:
+        other = sorted(k for k in expected.keys() ^ built.keys()) or [k for k in built if built[k] != expected[k]]
+        raise ConfigError(
+            f"{len(other)} keys or shapes are not those of {variant.manifest}: {', '.join(other[:5])}",
+            hint="correct the network's arguments in the card",
+        )
+    parameters = sum(p.numel() for p in module.parameters())
+    return f"{len(built)} keys of {variant.manifest}, {parameters:,} parameters"
+
+
+def _manifest(name: str, folders: Sequence[Path]) -> dict[str, Any]:
+    for folder in folders:
+        path = folder / f"{name}.json"
+        if path.is_file():
+            loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return loaded
+    raise ConfigError(f"no manifest {name}.json", hint=f"put it in {folders[0] if folders else 'registry/manifests'}")
+
+
+def _on_meta(path: str, network: Mapping[str, Any], where: str) -> nn.Module:
+    with torch.device("meta"):
+        module: nn.Module = import_object(path, where)(**network)
+    return module
+
+
+def _sample(card: MethodCard, name: str) -> str | None:
+    """Two images of a small random network, together and one by one, with the default preset."""
+    run = make_run(card, name, card.variants[name].default_preset, {})
+    family = run.family
+    if family.module is None:
+        return None
+    network = {**run.variant.network, **family.tiny}
+    state = random_state(_on_meta(family.module, network, name))
+    sampler = _tiny_sampler(run, network, state)
+    labels = torch.tensor([0, max(run.variant.classes - 1, 0)]).clamp(max=int(network["num_classes"]) - 1)
+    together = sampler.sample(SeededNoise([0, 1]), labels)
+    alone = torch.cat([sampler.sample(SeededNoise([seed]), labels[seed : seed + 1]) for seed in (0, 1)])
+    if not bool(together.isfinite().all()):
+        raise ConfigError("two images of a small random network are not finite", hint="look at the sampler's settings")
+    difference = float((together - alone).abs().max()) / max(1.0, float(alone.abs().max()))
+    if difference > TOLERANCE:
+        raise ConfigError(
+            f"an image differs by {difference:.1e} between a batch of two and one of its own",
+            hint="draw from `noise` only, and do nothing across the batch",
+        )
+    return f"two images of {tuple(together.shape[1:])}, alone and together within {difference:.0e}"
+
+
+def _tiny_sampler(run: Run, network: Mapping[str, Any], state: dict[str, Tensor]) -> Sampler:
+    where = f"{run.method}.toml"
+    model = settings_model(run.family, where)
+    build: SamplerClass = import_object(run.family.sampler, where)
+    settings = model.model_validate({**run.settings, "dtype": "float32", "compile": False}) if model else run.settings
+    return build(network=network, settings=settings, state=state, device=torch.device("cpu"))
+
+
+def random_state(module: nn.Module) -> dict[str, Tensor]:
+    """Seeded weights for a module on the meta device, small enough for any depth and none of them zero."""
+    generator = torch.Generator().manual_seed(_SEED)
+    state = {}
+    for key, value in module.state_dict().items():
+        if not value.is_floating_point():
+            state[key] = torch.zeros(value.shape, dtype=value.dtype)
+            continue
+        z = torch.randn(value.shape, generator=generator)
+        if value.ndim > 1:
+            state[key] = z / max(value[0].numel(), 1) ** 0.5
+        else:
+            state[key] = 0.1 * z + (1.0 if key.endswith(("weight", "running_var")) else 0.0)
+    return state
