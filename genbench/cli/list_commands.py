@@ -160,7 +160,7 @@ def _metric(name: str) -> dict[str, Any]:
         "better": statistic.direction,
         "stderr": statistic.stderr,
         "reference_needs": sorted(statistic.needs),
-        "space": spaces.get(metric.space).name,
+        "spaces": [spaces.get(space).name for space in metric.spaces],
     }
 
 

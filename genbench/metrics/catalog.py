@@ -45,6 +45,9 @@ class Statistic:
     """The neighbour balls that it reads; statistics of one space share one sweep over all pairs."""
     layer: str | None = None
     """The layer that a space must be of, where the arithmetic makes sense in no other."""
+    joint: bool = False
+    """Whether it may be taken over several spaces together; `entry` is then of type
+    `Sequence[Comparison] -> Measurement`."""
 
     def load(self) -> Callable[..., Any]:
         """Import and return the function that `entry` names."""
@@ -55,18 +58,34 @@ class Statistic:
 
 @dataclass(frozen=True)
 class Metric:
-    """A statistic in a feature space."""
+    """A statistic in a feature space, or over several."""
 
     statistic: Statistic
     space: str
+    """The space's name; those of several joined by ``+``."""
 
     def __post_init__(self) -> None:
+        if len(self.spaces) > 1 and not self.statistic.joint:
+            raise UsageError(
+                f"{self.statistic.name} is of one space, not of {len(self.spaces)} together",
+                hint=f"for example {self.statistic.name}@{self.spaces[0]}",
+            )
+        if "" in self.spaces or len(set(self.spaces)) < len(self.spaces):
+            raise UsageError(
+                f"{self.id}: its spaces are not {len(self.spaces)} different ones",
+                hint="name each space once, + between",
+            )
         layer = self.statistic.layer
         if layer is not None and self.space.partition("/")[2] != layer:
             raise UsageError(
                 f"{self.statistic.name} is of {layer}, which the features of {self.space} are not",
                 hint=f"for example {self.statistic.name}@{self.statistic.home}",
             )
+
+    @property
+    def spaces(self) -> tuple[str, ...]:
+        """The spaces that it is taken in: one, or several of a joint statistic."""
+        return tuple(self.space.split("+"))
 
     @property
     def id(self) -> str:
@@ -378,10 +397,11 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
                 version=1,
                 direction="lower",
                 needs=frozenset({"moments", "held-out moments"}),
-                title="Fréchet distance over that of held-out real images",
-                source="arXiv:2604.28190",
-                stderr="influence function; the denominator is fixed",
+                title="Fréchet distance over that of held-out real images; over several spaces the mean of the ratios",
+                source="Yang et al. 2026, arXiv:2604.28190; denominators in full precision",
+                stderr="influence function, joint over the spaces; the denominators are fixed",
                 entry="genbench.metrics.frechet_forms:measure_fdr",
+                joint=True,
             ),
             Statistic(
                 name="fwd",
@@ -514,6 +534,11 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "density": "density@inception-tf",
         "coverage": "coverage@inception-tf",
         "cmmd": "mmd-rbf@clip-l14-336",
+        "fdr6": "fdr@inception-tf+convnextv2-b+dinov2-l-fdloss+mae-l+siglip2-so400m+clip-l14",
+        "fd-dinov2": "fd@dinov2-l-dgm",
+        "fid-clean": "fd@inception-clean",
+        "fid-pytorch": "fd@inception-torch",
+        "fwd": "fwd@pixels/haar4",
         "lpips-diversity": "diversity@vgg16-lpips",
         "psnr": "psnr@pixels/psnr",
         "ssim": "ssim@pixels/ssim",
@@ -553,6 +578,10 @@ _LABELS = {
     "is-per-class": "IS a class",
     "coverage-per-class": "Coverage a class",
     "fdr": "FDr",
+    "fdr6": "FDr^6",
+    "fd-dinov2": "FD-DINOv2",
+    "fid-clean": "FID (clean-fid)",
+    "fid-pytorch": "FID (pytorch-fid)",
     "fwd": "FWD",
     "ssw": "SSW",
     "cfd": "CFD",

@@ -29,6 +29,14 @@ class FrechetRatio(NamedTuple):
     """(N,), of mean 0: each image's influence on the ratio."""
 
 
+class MeanRatio(NamedTuple):
+    """FDr^k."""
+
+    value: float
+    stderr: float
+    """Influence function: of each image on all ratios at once, since the spaces share the images."""
+
+
 class WaveletDistance(NamedTuple):
     """FWD: the mean over packets of their Fréchet distances."""
 
@@ -55,8 +63,8 @@ def frechet_ratio(features: Features, reference: Gaussian, held_out: Gaussian, *
     )
 
 
-def mean_ratio(ratios: Sequence[FrechetRatio]) -> Measurement:
-    """FDr^k: the mean of one set of images' ratios in k spaces, its standard error by each image's joint influence.
+def mean_ratio(ratios: Sequence[FrechetRatio]) -> MeanRatio:
+    """FDr^k: the mean of one set of images' ratios in k spaces.
 
     Raises `FeatureError` for ratios of different numbers of images, or none.
     """
@@ -67,8 +75,8 @@ def mean_ratio(ratios: Sequence[FrechetRatio]) -> Measurement:
             hint="measure the same images in every space",
         )
     influence = np.mean([ratio.influence for ratio in ratios], axis=0)
-    n = len(influence)
-    return Measurement(float(np.mean([r.value for r in ratios])), float(influence.std(ddof=1)) / n**0.5, n, 0)
+    stderr = float(influence.std(ddof=1)) / len(influence) ** 0.5
+    return MeanRatio(float(np.mean([ratio.value for ratio in ratios])), stderr)
 
 
 def wavelet_distance(
@@ -103,11 +111,11 @@ def _marginal(gaussian: Gaussian, part: slice) -> _Marginal:
     return _Marginal(gaussian.n, gaussian.mean[part], cov, symmetric_factor(cov, gaussian.n - 1))
 
 
-def measure_fdr(comparison: Comparison) -> Measurement:
-    """The `fdr` statistic."""
-    reference = comparison.reference
-    ratio = frechet_ratio(comparison.features, reference, comparison.held_out_reference, device=comparison.device)
-    return Measurement(ratio.value, ratio.stderr, len(comparison.features), reference.n)
+def measure_fdr(comparisons: Sequence[Comparison]) -> Measurement:
+    """The `fdr` statistic: in one space the ratio, in k spaces FDr^k; of reference images, the fewest in any."""
+    ratios = [frechet_ratio(c.features, c.reference, c.held_out_reference, device=c.device) for c in comparisons]
+    mean = mean_ratio(ratios)
+    return Measurement(mean.value, mean.stderr, len(ratios[0].influence), min(c.reference.n for c in comparisons))
 
 
 def measure_fwd(comparison: Comparison) -> Measurement:

@@ -72,7 +72,14 @@ def measure_all(
         space_digests=space_digests,
         device=device,
     )
-    return {metric.id: metric.statistic.load()(comparisons[metric.space]) for metric in metrics}
+    return {metric.id: _measured(metric, comparisons) for metric in metrics}
+
+
+def _measured(metric: Metric, comparisons: Mapping[str, Comparison]) -> Measurement:
+    function = metric.statistic.load()
+    sides = [comparisons[space] for space in metric.spaces]
+    found: Measurement = function(sides) if metric.statistic.joint else function(*sides)
+    return found
 
 
 def compare(
@@ -89,7 +96,7 @@ def compare(
 
     Raises `FeatureError` as `measure_all` does.
     """
-    spaces = dict.fromkeys(metric.space for metric in metrics)
+    spaces = dict.fromkeys(space for metric in metrics for space in metric.spaces)
     held_by_space = {space: _held(space, features, "features") for space in spaces}
     check_needs(metrics, references, held_out or {}, labelled=labels is not None)
     digests = space_digests or {}
@@ -99,7 +106,7 @@ def compare(
         for side in sides:
             if side is not None:
                 side.check_space(space, digests.get(space))
-        balls = frozenset(m.statistic.balls for m in metrics if m.space == space and m.statistic.balls is not None)
+        balls = frozenset(m.statistic.balls for m in metrics if space in m.spaces and m.statistic.balls is not None)
         comparisons[space] = Comparison(held, sides[0], device, held_out=sides[1], labels=labels, asked=balls)
     return comparisons
 
@@ -112,8 +119,9 @@ def check_needs(
     Needs no features, so that it is known before any are extracted.
     """
     for metric in metrics:
-        _check_reference(metric, references)
-        _check_held_out(metric, held_out.get(metric.space))
+        for space in metric.spaces:
+            _check_reference(metric, space, references)
+            _check_held_out(metric, space, held_out.get(space))
         if "labels" in metric.statistic.needs and not labelled:
             raise FeatureError(
                 f"{metric.id} is taken class by class, and the classes of the images are not known",
@@ -130,11 +138,11 @@ def _held(space: str, by_space: Mapping[str, T], what: str) -> T:
     return by_space[space]
 
 
-def _check_reference(metric: Metric, references: Mapping[str, Reference]) -> None:
+def _check_reference(metric: Metric, space: str, references: Mapping[str, Reference]) -> None:
     needs = metric.statistic.needs
     if not needs & {"moments", "features", "reference labels"}:
         return
-    reference = _held(metric.space, references, "reference")
+    reference = _held(space, references, "reference")
     if "features" in needs and reference.features is None:
         raise FeatureError(
             f"{metric.id} compares features, but the {reference.space} reference carries moments only",
@@ -147,17 +155,17 @@ def _check_reference(metric: Metric, references: Mapping[str, Reference]) -> Non
         )
 
 
-def _check_held_out(metric: Metric, held_out: Reference | None) -> None:
+def _check_held_out(metric: Metric, space: str, held_out: Reference | None) -> None:
     needs = metric.statistic.needs
     if not needs & {"held-out moments", "held-out features"}:
         return
     if held_out is None:
         raise FeatureError(
-            f"{metric.id} reads held-out real images, and there are none in space {metric.space}",
+            f"{metric.id} reads held-out real images, and there are none in space {space}",
             hint="name them: `held_out` in a suite, --held-out for `genbench score`; or leave this metric out",
         )
     if "held-out features" in needs and held_out.features is None:
         raise FeatureError(
-            f"{metric.id} compares features, but the held-out {metric.space} reference carries moments only",
+            f"{metric.id} compares features, but the held-out {space} reference carries moments only",
             hint="build it with features",
         )

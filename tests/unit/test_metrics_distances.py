@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from genbench.errors import FeatureError
+from genbench.errors import FeatureError, UsageError
+from genbench.features.spaces import get
 from genbench.metrics.catalog import parse
 from genbench.metrics.frechet import frechet_distance
 from genbench.metrics.frechet_forms import frechet_ratio, mean_ratio, wavelet_distance
 from genbench.metrics.inception_score import inception_score
-from genbench.metrics.measure import Labels, measure
+from genbench.metrics.measure import Labels, measure, measure_all
 from genbench.metrics.mind import monge_distance
 from genbench.metrics.mmd_rbf import rbf_distance
 from genbench.metrics.moments import Moments
@@ -112,6 +113,38 @@ def test_fdr_needs_held_out_images() -> None:
         measure(metric, X, reference(Y))
     measured = measure(metric, X, reference(Y), held_out=reference(RNG.standard_normal((70, 7))))
     assert (measured.n, measured.n_reference) == (60, 45)
+
+
+def test_fdr_over_several_spaces_is_the_mean_of_their_ratios() -> None:
+    wide = np.concatenate([X, X[:, :2] ** 2], axis=1)
+    features = {"toy": X, "wide": wide}
+    train = {"toy": reference(Y), "wide": reference(RNG.standard_normal((80, 9)), "wide")}
+    held_out = {name: reference(RNG.standard_normal((70, f.shape[1])), name) for name, f in features.items()}
+    joint, *parts = metrics = [parse(name) for name in ("fdr@toy+wide", "fdr@toy", "fdr@wide")]
+    assert joint.spaces == ("toy", "wide")
+    found = measure_all(metrics, features, train, held_out=held_out)
+    assert found[joint.id].value == pytest.approx(np.mean([found[part.id].value for part in parts]), rel=1e-12)
+    assert (found[joint.id].n, found[joint.id].n_reference) == (60, 45)
+    # Errors of two functions of the same images add up to more than independent ones would, and to no more than theirs.
+    errors = [found[part.id].stderr for part in parts]
+    assert np.linalg.norm(errors) / 2 < found[joint.id].stderr <= np.mean(errors)
+    for missing, sides in (("reference", ({"toy": train["toy"]}, held_out)), ("held-out", (train, {}))):
+        with pytest.raises(FeatureError, match=missing):
+            measure_all([joint], features, sides[0], held_out=sides[1])
+
+
+def test_fdr6_is_over_the_six_spaces_of_its_paper() -> None:
+    metric = parse("fdr6")
+    assert metric.label == "FDr^6"
+    # Section 2.1 of arXiv:2604.28190: Inception, ConvNeXt-v2, DINOv2, MAE, SigLIP 2, CLIP, and their widths.
+    assert [get(space).width for space in metric.spaces] == [2048, 1024, 1024, 1024, 1152, 1024]
+
+
+@pytest.mark.parametrize("name", ["fd@toy+wide", "fdr@toy+toy", "fdr@toy+"])
+def test_what_is_no_set_of_spaces_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="space") as caught:
+        parse(name)
+    assert caught.value.hint
 
 
 def test_fwd_is_the_mean_of_frechet_distances_of_packets() -> None:
