@@ -69,6 +69,8 @@ FAMILIES: dict[str, Family] = {
         network="genbench.methods.ddt.settings:DDTNetwork",
         settings="genbench.methods.ddt.settings:DDTSettings",
         version="1",
+        module="genbench.methods.ddt.network:DDT",
+        tiny={"input_size": 8, "hidden_size": 32, "num_groups": 2, "num_blocks": 3, "num_encoder_blocks": 2},
     ),
     "dit": Family(
         sampler="genbench.methods.dit.sampler:DiTSampler",
@@ -83,6 +85,16 @@ FAMILIES: dict[str, Family] = {
         network="genbench.methods.jit.settings:JiTNetwork",
         settings="genbench.methods.jit.settings:JiTSettings",
         version="1",
+        module="genbench.methods.jit.network:JiT",
+        tiny={
+            "input_size": 64,
+            "hidden_size": 32,
+            "depth": 2,
+            "num_heads": 2,
+            "bottleneck_dim": 8,
+            "in_context_len": 4,
+            "in_context_start": 1,
+        },
     ),
     "lightningdit": Family(
         sampler="genbench.methods.lightningdit.sampler:LightningDiTSampler",

@@ -26,6 +26,7 @@ REPLAYS = {
     "lightningdit": "genbench.methods.lightningdit.vectors:replay",
     "dit": "genbench.methods.dit.vectors:replay",
     "ddt": "genbench.methods.ddt.vectors:replay",
+    "jit": "genbench.methods.jit.vectors:replay",
     "sit": "genbench.methods.sit.vectors:replay",
 }
 """``module:function`` that replays the vectors of a family, of type ``Vectors -> Iterator[Comparison]``."""

@@ -9,6 +9,7 @@ import torch
 from genbench.cards import load_card
 from genbench.methods.ddt.network import DDT
 from genbench.methods.dit.network import DiT
+from genbench.methods.jit.network import JiT
 from genbench.methods.lightningdit.network import LightningDiT
 
 REGISTRY = Path(__file__).parent.parent.parent / "registry"
@@ -19,6 +20,12 @@ NETWORKS = [
     ("dit", "dit-xl2-512", DiT, "dit-XL-2-512", 676_014_368),
     ("ddt", "ddt-xl2-256", DDT, "ddt-XL-2-22en6de", 674_646_352),
     ("ddt", "ddt-xl2-512", DDT, "ddt-XL-2-22en6de", 674_646_352),
+    ("jit", "jit-b16-256", JiT, "jit-B-16", 131_320_320),
+    ("jit", "jit-b32-512", JiT, "jit-B-32", 133_387_008),
+    ("jit", "jit-l16-256", JiT, "jit-L-16", 459_139_808),
+    ("jit", "jit-l32-512", JiT, "jit-L-32", 461_796_320),
+    ("jit", "jit-h16-256", JiT, "jit-H-16", 952_842_048),
+    ("jit", "jit-h32-512", JiT, "jit-H-32", 956_383_296),
     ("lightningdit", "lightningdit-xl1-256-800ep", LightningDiT, "lightningdit-XL-1", 675_256_736),
     ("lightningdit", "lightningdit-xl1-256-64ep", LightningDiT, "lightningdit-XL-1", 675_256_736),
 ]

@@ -1,0 +1,1 @@
+"""JiT: a transformer of pixels that predicts the clean image."""

@@ -1,0 +1,55 @@
+"""What a card may say about JiT's network, and settings of its presets. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from genbench.methods.settings import NetworkSettings
+from genbench.schema import Strict
+
+
+class JiTNetwork(Strict):
+    """Arguments of `genbench.methods.jit.network.JiT`, which explains them."""
+
+    input_size: int = Field(gt=0)
+    patch_size: int = Field(gt=0)
+    in_channels: int = Field(gt=0)
+    hidden_size: int = Field(gt=0, multiple_of=4)
+    depth: int = Field(gt=0)
+    num_heads: int = Field(gt=0)
+    num_classes: int = Field(gt=0)
+    bottleneck_dim: int = Field(gt=0)
+    mlp_ratio: float = Field(default=4.0, gt=0)
+    in_context_len: int = Field(default=32, ge=0)
+    in_context_start: int = Field(default=8, ge=0)
+
+    @model_validator(mode="after")
+    def _divides(self) -> JiTNetwork:
+        if self.input_size % self.patch_size:
+            raise ValueError(f"patch_size {self.patch_size} does not divide input_size {self.input_size}")
+        if self.hidden_size % (4 * self.num_heads):
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is not num_heads {self.num_heads} heads of a width that 4 divides"
+            )
+        if self.in_context_len and self.in_context_start >= self.depth:
+            raise ValueError(f"in_context_start {self.in_context_start} is after the last of {self.depth} blocks")
+        return self
+
+
+class JiTSettings(NetworkSettings):
+    """Settings as the authors count and name them (JiT, ``denoiser.py``)."""
+
+    steps: int = Field(default=50, ge=1)
+    """Even steps from noise to data; the last one is Euler's."""
+    integrator: Literal["euler", "heun"] = "heun"
+    cfg: float = Field(default=1.0, ge=0)
+    """Classifier-free guidance: null + cfg·(conditional - null); 1 is off."""
+    cfg_start: float = Field(default=0.1, ge=0, le=1)
+    cfg_end: float = Field(default=1.0, ge=0, le=1)
+    """Guided at times between the two, themselves excluded; a start of 0 is included."""
+    noise_scale: float = Field(default=1.0, gt=0)
+    """Standard deviation of the noise that sampling starts from (2 at 512 pixels)."""
+    t_eps: float = Field(default=0.05, gt=0, lt=1)
+    """Least 1 - t that the way to the predicted image is divided by."""
