@@ -44,8 +44,8 @@ def ssim(images: Tensor, originals: Tensor) -> Tensor:
     """Structural similarity of two of uint8 (N, 3, H, W), -1 to 1 => float64 (N,); Wang et al. 2004, equation 13.
 
     Gaussian window of 11x11 with σ = 1.5, population covariance, K1 = 0.01, K2 = 0.03, range 255; each channel by
-    itself, the mean over channels and over the windows that lie inside the image. So do torchmetrics, and scikit-image
-    with ``gaussian_weights=True, use_sample_covariance=False``; scikit-image's defaults (7x7, uniform) give others.
+    itself, the mean over channels and over the windows that lie inside the image. scikit-image does so with
+    ``gaussian_weights=True, use_sample_covariance=False``; its defaults (7x7, uniform) give other values.
 
     Raises `FeatureError` for images with a side below 11.
     """
