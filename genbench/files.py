@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
+from urllib.parse import quote
 
 TEMPORARY = ".tmp"
 """Suffix of files that are not complete yet; left behind only by a process that was killed."""
@@ -27,3 +28,11 @@ def write_atomically(path: Path, *parts: bytes | bytearray | memoryview) -> None
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def portable_name(name: str) -> str:
+    """A name as a file name that every system takes: ``open-clip/ViT-B-32:openai`` => ``open-clip_ViT-B-32%3Aopenai``.
+
+    Letters, digits, ``.``, ``_``, ``-`` and ``~`` stay, ``/`` becomes ``_``, the rest is percent-encoded.
+    """
+    return quote(name.replace("/", "_"), safe="")

@@ -17,6 +17,7 @@ from genbench.errors import FeatureError, UsageError, unknown
 from genbench.evaluation import Extraction, gather, plan_subject, stored_images
 from genbench.features import spaces
 from genbench.features.space import Space
+from genbench.files import portable_name
 from genbench.images.sources import ImageSource, open_source
 from genbench.metrics.reference import Reference
 from genbench.records import ReferenceFacts
@@ -35,7 +36,7 @@ class References:
 
 def reference_file(name: str, space: str) -> Path:
     """Where a named reference has its statistics in a space, below a registry folder."""
-    return Path("references") / name / f"{space.replace('/', '_')}.safetensors"
+    return Path("references") / name / f"{portable_name(space)}.safetensors"
 
 
 class PublishedReference(Strict):

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from genbench import console
 from genbench.errors import StoreError
-from genbench.files import TEMPORARY, write_atomically
+from genbench.files import TEMPORARY, portable_name, write_atomically
 
 MAGIC = b"genbench-shard-1"
 TRAILER = len(MAGIC) + hashlib.sha256().digest_size
@@ -167,7 +167,7 @@ class ShardCache:
 
 def space_folder(name: str, digest: str) -> str:
     """Folder of a feature space: readable, and told apart by its digest."""
-    return f"{name.replace('/', '_')}-{digest[:12]}"
+    return f"{portable_name(name)}-{digest[:12]}"
 
 
 def _sound(path: Path) -> bool:

@@ -186,3 +186,5 @@ def test_litter_of_a_killed_process_is_found_and_is_no_shard(cache):
 
 def test_spaces_have_readable_folders_told_apart_by_digest():
     assert space_folder("inception-tf/spatial", "0123456789abcdef" * 4) == "inception-tf_spatial-0123456789ab"
+    # Windows takes no colon in a file name.
+    assert space_folder("open-clip/ViT-B-32:openai", "0123456789ab") == "open-clip_ViT-B-32%3Aopenai-0123456789ab"
