@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -14,7 +14,8 @@ import numpy.typing as npt
 from torch import Tensor
 
 from genbench import console
-from genbench.digest import digest
+from genbench.contributions import Influences, class_contributions, influence_table
+from genbench.digest import SHORT, digest
 from genbench.engine.inputs import StoredImages
 from genbench.engine.local import PIXELS, PREVIEW, Images, Job, fill
 from genbench.errors import FeatureError, UsageError
@@ -31,7 +32,7 @@ from genbench.metrics.labels import Labels
 from genbench.metrics.measure import measure_all
 from genbench.metrics.reference import Reference
 from genbench.plan import Plan, make_plan
-from genbench.records import MeasurementFacts
+from genbench.records import ContributionFacts, MeasurementFacts
 from genbench.shards import Shard, ShardCache, space_folder, split
 
 
@@ -52,7 +53,7 @@ class Questions(NamedTuple):
         return self._exact({"held-out moments", "held-out features"})
 
     def _exact(self, needs: set[Need]) -> dict[str, Space]:
-        needed = {metric.space for metric in self.metrics if metric.statistic.needs & needs}
+        needed = {space for metric in self.metrics if metric.statistic.needs & needs for space in metric.spaces}
         return {name: space.at("exact") for name, space in self.spaces.items() if name in needed}
 
     @property
@@ -61,15 +62,24 @@ class Questions(NamedTuple):
         return "fast" if any(space.precision == "fast" for space in self.spaces.values()) else "exact"
 
 
-def parse_metrics(names: Sequence[str], precision: Precision = "exact") -> Questions:
+def parse_metrics(names: Sequence[str], precision: Precision = "exact", *, originals: bool = False) -> Questions:
     """Metrics by name, without repeats, in the order given; their spaces at that precision.
 
-    Raises `UsageError` for an unknown metric or space, with the nearest names.
+    Raises `UsageError` for an unknown metric or space, with the nearest names, and unless there are `originals` for a
+    metric that compares images with the ones that they were made from.
     """
     metrics = tuple({metric.id: metric for metric in map(catalog.parse, names)}.values())
     if not metrics:
         raise UsageError("no metric is asked for", hint="for example --metrics fid,kid,precision,recall")
-    return Questions(metrics, {m.space: feature_spaces.get(m.space).at(precision) for m in metrics})
+    names_of_spaces = dict.fromkeys(space for metric in metrics for space in metric.spaces)
+    spaces = {name: feature_spaces.get(name).at(precision) for name in names_of_spaces}
+    for metric in () if originals else metrics:
+        if "originals" in metric.statistic.needs or any(spaces[name].paired for name in metric.spaces):
+            raise UsageError(
+                f"{metric.name} compares images with the originals that they were made from",
+                hint=f"genbench score IMAGES --originals ORIGINALS --metrics {metric.name}",
+            )
+    return Questions(metrics, spaces)
 
 
 class Extraction:
@@ -208,15 +218,21 @@ class Evidence(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """What was asked, measured."""
+    """What was asked, measured; each as it stands in the record."""
 
     measurements: tuple[MeasurementFacts, ...]
-    influences: dict[str, npt.NDArray[np.float64]]
-    """(N,) by metric: each image's influence on each Fréchet distance."""
+    contributions: tuple[ContributionFacts, ...]
+    """Of each class to each Fréchet distance; empty where classes are not known."""
+    influence: str | None
+    """Table of each image's influence on each Fréchet distance, below the cache folder; None without such distances."""
 
 
-def answers(questions: Questions, evidence: Evidence, *, say: Callable[[str], None]) -> Answers:
-    """Measure every metric; `say` hears each value.
+def answers(
+    questions: Questions, subject: Subject, evidence: Evidence, cache: ShardCache, *, say: Callable[[str], None]
+) -> Answers:
+    """Measure every metric on the subject's images, and keep what each image does to Fréchet distances in the cache.
+
+    `say` hears each value.
 
     Raises `FeatureError` for features or references that a metric cannot be computed from honestly.
     """
@@ -226,7 +242,27 @@ def answers(questions: Questions, evidence: Evidence, *, say: Callable[[str], No
     for metric, fact in zip(questions.metrics, facts, strict=True):
         say(_line(metric, fact))
     say(f"  metrics took {console.duration(time.perf_counter() - started)}")
-    return Answers(facts, {name: m.influence for name, m in measured.items() if m.influence is not None})
+    influences = {name: m.influence for name, m in measured.items() if m.influence is not None}
+    labels = evidence.numbered()
+    return Answers(
+        measurements=facts,
+        contributions=class_contributions(influences, labels) if labels is not None else (),
+        influence=_keep_influences(questions, influences, subject, evidence, cache) if influences else None,
+    )
+
+
+def _keep_influences(
+    questions: Questions, influences: Influences, subject: Subject, evidence: Evidence, cache: ShardCache
+) -> str:
+    asked = {m.id: m for m in questions.metrics if m.id in influences}
+    identity = {
+        name: [m.statistic.version, questions.spaces[m.space].digest, evidence.references[m.space].digest]
+        for name, m in asked.items()
+    }
+    stem = f"{Shard(subject.shards[0].first, subject.n).stem}-{digest(identity)[:SHORT]}"
+    images = np.concatenate([np.arange(shard.first, shard.first + shard.size) for shard in subject.shards])
+    table = partial(influence_table, influences, images, evidence.numbered())
+    return cache.keep_influence(subject.digest, stem, table)
 
 
 def _facts(metric: Metric, measured: Measurement) -> MeasurementFacts:

@@ -238,7 +238,7 @@ def _measure(block: Block, features: Features, extraction: Extraction, started: 
         block.subject.labels,
         settings.device,
     )
-    found = answers(protocol.questions, evidence, say=console.note)
+    found = answers(protocol.questions, block.subject, evidence, block.cache, say=console.note)
     created, name = new_id()
     suite = protocol.suite
     record = Record(
@@ -271,6 +271,8 @@ def _measure(block: Block, features: Features, extraction: Extraction, started: 
         precision=protocol.questions.precision,
         spaces={space.name: space.digest for space in extraction.spaces},
         measurements=found.measurements,
+        contributions=found.contributions,
+        influence=found.influence,
         costs=_costs(block, features, time.perf_counter() - started),
         provenance=provenance.collect(settings.device),
     )

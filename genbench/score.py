@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from genbench import console, provenance
 from genbench.errors import UsageError, nearest
 from genbench.evaluation import (
@@ -25,7 +28,8 @@ from genbench.features.space import Space
 from genbench.images.sources import ImageSource, open_source
 from genbench.metrics.measure import check_needs
 from genbench.protocol import Protocol
-from genbench.records import Costs, ImageFacts, Record, SuiteFacts, new_id
+from genbench.reconstructions import Reconstructions
+from genbench.records import Costs, ImageFacts, Record, ReferenceFacts, SuiteFacts, new_id
 from genbench.references import References, Shelf, from_file, from_images
 from genbench.shards import ShardCache
 
@@ -49,6 +53,8 @@ class Sides(NamedTuple):
     references: References
     held_out: References | None = None
     """Real images that the reference does not hold."""
+    pairs: Reconstructions | None = None
+    """The images with the originals that they were made from."""
 
 
 def score(
@@ -73,6 +79,26 @@ def score(
     )
     n = min(len(source), settings.limit or len(source))
     return _record(source, n, questions, sides, settings, None)
+
+
+def score_reconstructions(path: Path, originals: Path, questions: Questions, settings: Settings) -> Record:
+    """Measure the images at `path` against the `originals` that they were made from, in pairs and as sets.
+
+    An image's original is the one at its place in the other source; files must be called alike, but for the suffix.
+
+    Raises `ImageError` for images that cannot be read, `UsageError` for other numbers or names of originals, and
+    `FeatureError` for another size than the original's.
+    """
+    source, theirs = (open_source(side, workers=settings.workers) for side in (path, originals))
+    n = min(len(source), settings.limit or len(source))
+    pairs = Reconstructions(source, theirs, n)
+    compared = _references(str(originals), questions.compared, settings).by_space if questions.compared else {}
+    facts = ReferenceFacts(
+        name=theirs.name,
+        sha256=dict.fromkeys(questions.spaces, theirs.digest),
+        n=dict.fromkeys(questions.spaces, len(theirs)),
+    )
+    return _record(source, n, questions, Sides(References(compared, facts), pairs=pairs), settings, None)
 
 
 def score_suite(path: Path, protocol: Protocol, settings: Settings) -> Record:
@@ -104,7 +130,7 @@ def _record(
     protocol: Protocol | None,
 ) -> Record:
     started = time.perf_counter()
-    references, held_out = sides
+    references, held_out, pairs = sides
     subject = stored_images(source, n)
     held_out_by_space = held_out.by_space if held_out else {}
     labelled = subject.labels is not None
@@ -115,8 +141,9 @@ def _record(
     for warning in features.report.warnings():
         console.warn(f"{source.name}: {warning}")
     console.note(f"{source.name}: {n} images against {references.facts.name}")
-    evidence = Evidence(features.by_space, references.by_space, held_out_by_space, subject.labels, settings.device)
-    found = answers(questions, evidence, say=console.note)
+    by_space = features.by_space | (_of_pairs(pairs, questions, settings) if pairs else {})
+    evidence = Evidence(by_space, references.by_space, held_out_by_space, subject.labels, settings.device)
+    found = answers(questions, subject, evidence, ShardCache(settings.cache), say=console.note)
     created, name = new_id()
     return Record(
         id=name,
@@ -132,16 +159,29 @@ def _record(
         precision=questions.precision,
         spaces={name: space.digest for name, space in questions.spaces.items()},
         measurements=found.measurements,
+        contributions=found.contributions,
+        influence=found.influence,
         costs=Costs(wall_seconds=time.perf_counter() - started),
         provenance=provenance.collect(settings.device),
     )
 
 
 def _features(subject: Subject, questions: Questions, settings: Settings) -> Features:
-    extraction = Extraction(list(questions.spaces.values()), device=settings.device, cache=settings.cache)
+    spaces = [space for space in questions.spaces.values() if not space.paired]
+    extraction = Extraction(spaces, device=settings.device, cache=settings.cache)
     cache = ShardCache(settings.cache)
     plan = plan_subject(subject, extraction.spaces, cache)
     return gather(subject, plan, extraction, cache, batch_size=settings.batch_size)
+
+
+def _of_pairs(pairs: Reconstructions, questions: Questions, settings: Settings) -> dict[str, npt.NDArray[np.float32]]:
+    return pairs.compare(
+        [space for space in questions.spaces.values() if space.paired],
+        ShardCache(settings.cache),
+        device=settings.device,
+        weights=settings.cache,
+        batch_size=settings.batch_size,
+    )
 
 
 def _check_sizes(source: ImageSource, features: Features, resolution: int) -> None:

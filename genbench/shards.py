@@ -4,7 +4,7 @@ Layout: ``<cache>/features/<images digest>/<space>-<space digest, 12 digits>/<fi
 digest covers everything that can change a pixel, labels included, or the content of files. A shard is a NumPy file
 followed by a trailer (16 bytes of magic, SHA-256 of all before), which NumPy ignores: a torn or altered shard is
 noticed and made again. Beside the spaces stands ``facts/<first>-<size>.json``: what making the shard took, and what
-the images looked like.
+the images looked like; and ``influence/``, tables of what each image does to a Fréchet distance.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -117,6 +117,16 @@ class ShardCache:
         except (OSError, ValueError):
             return None
         return facts if isinstance(facts, dict) else None
+
+    def keep_influence(self, images: str, stem: str, make: Callable[[], bytes]) -> str:
+        """Keep the table of influences, a Parquet file, that `make` gives, unless one of that stem is there already.
+
+        Returns where it is below the cache folder. Raises `StoreError` when the cache cannot be written.
+        """
+        path = self.root / images / "influence" / f"{stem}.parquet"
+        if not path.exists():
+            self._put(path, make())
+        return path.relative_to(self.root.parent).as_posix()
 
     def describe(self, images: str, about: str) -> None:
         """Say for people which run or path a digest stands for."""

@@ -61,7 +61,7 @@ def test_misuse_is_told_before_anything_is_done(
         ('"fd@effnet-lite0"', '"fidd"', "no metric named 'fidd'", "fid"),
         ('"fd@effnet-lite0"', '"fd@effnet-lite"', "no feature space named 'effnet-lite'", "effnet-lite0"),
         ('"fd@effnet-lite0"', '"df@effnet-lite0"', "no statistic named 'df'", "fd"),
-        ('"emoji32-train"', '"emoji32-trian"', "no reference named 'emoji32-trian'", "did you mean emoji32-train?"),
+        ('"emoji32-train"', '"emoji32-trian"', "no reference named 'emoji32-trian'", "did you mean emoji32-train"),
         ('"fd@effnet-lite0"', '"fd@effnet-lite0/logits"', "has no statistics in effnet-lite0/logits", ""),
         ("resolution = 32", "resolution = 64", "tiny makes emoji32 images of 32 px", "genbench list suites"),
         ('"tiny@*"', '"tyni@*"', "no method named 'tyni'", "did you mean tiny?"),

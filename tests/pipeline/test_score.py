@@ -250,11 +250,11 @@ def test_images_of_a_size_that_the_suite_forbids(world: World, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("options", "error", "hint"),
     [
-        ((), "give either --reference or --suite", "--reference FOLDER"),
-        (("--reference", "emoji32-train", "--suite", "tiny"), "give either --reference or --suite", ""),
+        ((), "give one of --reference, --suite and --originals", "--reference FOLDER"),
+        (("--reference", "emoji32-train", "--suite", "tiny"), "give one of --reference, --suite and --originals", ""),
         (("--suite", "tiny", "--metrics", "fid"), "--metrics and --suite exclude each other", ""),
         (("--suite", "tinny"), "no suite named 'tinny'", "did you mean tiny?"),
-        (("--reference", "emoji32-trian"), "no reference named 'emoji32-trian'", "did you mean emoji32-train?"),
+        (("--reference", "emoji32-trian"), "no reference named 'emoji32-trian'", "did you mean emoji32-train"),
         (("--reference", "missing.safetensors", "--metrics", "fid"), "missing.safetensors: no such", ""),
         (("--reference", "emoji32-train", "--metrics", "fdi"), "no metric named 'fdi'", "fid"),
         (("--reference", "emoji32-train", "--metrics", "fd@incepton-tf"), "'incepton-tf'", "inception-tf"),

@@ -14,6 +14,7 @@ from genbench.features import spaces
 from genbench.images import emoji32
 from genbench.images.datasets import training_labels
 from genbench.metrics.reference import Reference
+from genbench.references import reference_file
 
 # Counted in emoji.json of emoji-datasource-google 16.0.0: entries and skin variations with `has_img_google`.
 IN_THE_PACKAGE = {
@@ -132,15 +133,19 @@ def test_the_archive_is_built_from_the_npm_package(tmp_path, monkeypatch, capsys
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["inception-tf", "effnet-lite0"])
-def test_the_packaged_reference_statistics_are_what_the_train_split_gives(name):
+@pytest.mark.parametrize(("split", "n", "n_features"), [("train", 3404, 1000), ("test", 377, 377)])
+def test_the_packaged_reference_statistics_are_what_the_split_gives(split, n, n_features, name):
     """To 1e-5 of the largest entry: another processor sums in another order."""
     builder = importlib.import_module("tools.build_references")
-    kept = Reference.load(builder.FOLDER / f"{name}.safetensors", space=name, space_digest=spaces.get(name).digest)
-    made = builder.build((name,))[name]
-    assert made.n == kept.n == 3404
+    path = builder.FOLDER / reference_file(f"emoji32-{split}", name)
+    kept = Reference.load(path, space=name, space_digest=spaces.get(name).digest)
+    made = builder.build(split, (name,))[name]
+    assert made.n == kept.n == n
     assert made.source == kept.source
     assert np.array_equal(made.indices, kept.indices)
-    assert kept.n_features == 1000
+    assert kept.n_features == n_features
+    assert np.array_equal(made.labels.classes, kept.labels.classes)
+    assert made.labels.names == kept.labels.names == emoji32.CLASSES
     for found, expected, rounding in (
         (made.mean, kept.mean, 0),
         (made.cov, kept.cov, 0),

@@ -120,7 +120,16 @@ def answers(store: Store) -> list[list[tuple[Any, ...]]]:
     """Everything that can be asked, in a fixed order."""
     return [
         store.query(f"SELECT * FROM {table} ORDER BY ALL").rows
-        for table in ("runs", "measurements", "costs", "methods", "variants", "suites", "leaderboard")
+        for table in (
+            "runs",
+            "measurements",
+            "class_contributions",
+            "costs",
+            "methods",
+            "variants",
+            "suites",
+            "leaderboard",
+        )
     ]
 
 
