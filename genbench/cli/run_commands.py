@@ -149,12 +149,22 @@ def score(
         str | None,
         typer.Option("--held-out", help="Other real images, of the same kinds, for metrics such as FLD and C_T."),
     ] = None,
+    originals: Annotated[
+        Path | None,
+        typer.Option(
+            "--originals", help="What the images are reconstructions of, in their order and under their names."
+        ),
+    ] = None,
     suite: Annotated[
         str | None, typer.Option("--suite", help="Measure as this suite does; brings its reference.")
     ] = None,
     metrics: Annotated[
         str | None,
-        typer.Option("--metrics", help="Names with commas between.", show_default="fid,kid,precision,recall"),
+        typer.Option(
+            "--metrics",
+            help="Names with commas between.",
+            show_default="fid,kid,precision,recall; with --originals psnr,ssim,lpips,rfid",
+        ),
     ] = None,
     form: FormatOption = Format.TABLE,
     limit: LimitOption = None,
@@ -167,19 +177,24 @@ def score(
     registry: RegistryOption = None,
     suites: SuitesOption = None,
 ) -> None:
-    """Measure images that exist already, against a reference or as a suite does."""
+    """Measure images that exist already: against a reference, as a suite does, or against their originals."""
     from genbench.evaluation import parse_metrics
     from genbench.protocol import load_protocol
     from genbench.records import check_writable, write_record
     from genbench.references import Shelf
-    from genbench.score import Settings, score_suite
+    from genbench.score import Settings, score_reconstructions, score_suite
     from genbench.score import score as measure
     from genbench.suites import find_suite
 
-    if (reference is None) == (suite is None):
+    if [reference, suite, originals].count(None) != 2:
         raise UsageError(
-            "give either --reference or --suite",
+            "give one of --reference, --suite and --originals",
             hint=f"genbench score {path} --reference FOLDER, or --suite with a name of `genbench list suites`",
+        )
+    if originals is not None and held_out is not None:
+        raise UsageError(
+            "--held-out and --originals exclude each other",
+            hint="score the images against a --reference for metrics of held-out images",
         )
     registries = data_folders("registry", registry)
     settings = Settings(
@@ -202,13 +217,20 @@ def score(
         made = score_suite(
             path, load_protocol(chosen, Shelf(registries, settings.cache, settings.device, batch_size)), settings
         )
+    elif originals is not None:
+        made = score_reconstructions(
+            path, originals, parse_metrics(_names(metrics or "psnr,ssim,lpips,rfid"), originals=True), settings
+        )
     else:
-        asked = (metrics or "fid,kid,precision,recall").split(",")
-        questions = parse_metrics([name.strip() for name in asked if name.strip()])
+        questions = parse_metrics(_names(metrics or "fid,kid,precision,recall"))
         made = measure(path, str(reference), questions, settings, held_out=held_out)
     _print_score(made, form)
     if record:
         console.note(f"record {write_record(made, folder)}")
+
+
+def _names(listed: str) -> list[str]:
+    return [name.strip() for name in listed.split(",") if name.strip()]
 
 
 def _print_score(record: Record, form: Format) -> None:
