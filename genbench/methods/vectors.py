@@ -23,11 +23,17 @@ TOLERANCE = 1e-4
 """Largest difference that agrees, for references within [-1, 1]; larger references allow as much more."""
 
 REPLAYS = {
-    "lightningdit": "genbench.methods.lightningdit.vectors:replay",
-    "dit": "genbench.methods.dit.vectors:replay",
     "ddt": "genbench.methods.ddt.vectors:replay",
     "jit": "genbench.methods.jit.vectors:replay",
+    "lightningdit": "genbench.methods.lightningdit.vectors:replay",
+    "dit": "genbench.methods.dit.vectors:replay",
+    "haste": "genbench.methods.repa.vectors:replay",
+    "irepa": "genbench.methods.repa.vectors:replay",
+    "repa": "genbench.methods.repa.vectors:replay",
+    "repa_e": "genbench.methods.repa.vectors:replay",
+    "sdvae": "genbench.methods.latents.vectors:replay_sd",
     "sit": "genbench.methods.sit.vectors:replay",
+    "vavae": "genbench.methods.latents.vectors:replay_ldm",
 }
 """``module:function`` that replays the vectors of a family, of type ``Vectors -> Iterator[Comparison]``."""
 

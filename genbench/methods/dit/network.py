@@ -30,6 +30,7 @@ class DiT(nn.Module):
         mlp_ratio: hidden width of the MLP over `hidden_size`.
         num_classes: classes without the null class, whose index is `num_classes`.
         learn_sigma: the network has 2C output channels (C mean, C variance).
+        qk_norm: each head's queries and keys pass a layer norm with weights.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class DiT(nn.Module):
         num_classes: int,
         mlp_ratio: float = 4.0,
         learn_sigma: bool = True,
+        qk_norm: bool = False,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
@@ -54,7 +56,8 @@ class DiT(nn.Module):
         self.t_embedder = TimestepEmbedder(hidden_size)
         self.y_embedder = LabelEmbedder(num_classes, hidden_size)
         self.pos_embed = nn.Parameter(position_embedding(hidden_size, input_size // patch_size), requires_grad=False)
-        self.blocks = nn.ModuleList(Block(hidden_size, num_heads, mlp_ratio) for _ in range(depth))
+        head_norm = nn.LayerNorm if qk_norm else nn.Identity
+        self.blocks = nn.ModuleList(Block(hidden_size, num_heads, mlp_ratio, head_norm=head_norm) for _ in range(depth))
         self.final_layer = FinalLayer(hidden_size, patch_size, self.out_channels)
 
     def initialise(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,7 +73,7 @@ class DiTSampler:
     def _data(self, x: Tensor, epsilon: Tensor, i: int) -> Tensor:
         """The estimate of x_0 from one of the noise."""
         cumulative = float(self._schedule.alphas_cumprod[i])
-        data = (1 / cumulative) ** 0.5 * x - (1 / cumulative - 1) ** 0.5 * epsilon
+        data = math.sqrt(1 / cumulative) * x - math.sqrt(1 / cumulative - 1) * epsilon
         return data.clamp(-1, 1) if self.settings.clip else data
 
     def _ddpm(self, x: Tensor, output: Tensor, i: int) -> tuple[Tensor, Tensor | None]:
@@ -90,7 +91,7 @@ class DiTSampler:
         """Mean and standard deviation of DDIM's update (its equation 12), the noise recomputed from the data."""
         data = self._data(x, output[:, : self.network.in_channels], i)
         now, before = float(self._schedule.alphas_cumprod[i]), float(self._schedule.previous[i])
-        epsilon = ((1 / now) ** 0.5 * x - data) / (1 / now - 1) ** 0.5
-        sigma = self.settings.eta * ((1 - before) / (1 - now)) ** 0.5 * (1 - now / before) ** 0.5
-        mean = before**0.5 * data + (1 - before - sigma**2) ** 0.5 * epsilon
+        epsilon = (math.sqrt(1 / now) * x - data) / math.sqrt(1 / now - 1)
+        sigma = self.settings.eta * math.sqrt((1 - before) / (1 - now) * (1 - now / before))
+        mean = math.sqrt(before) * data + math.sqrt(1 - before - sigma**2) * epsilon
         return mean, sigma if sigma and i else None

@@ -23,6 +23,7 @@ class DiTNetwork(Strict):
     num_classes: int = Field(gt=0)
     mlp_ratio: float = Field(default=4.0, gt=0)
     learn_sigma: bool = True
+    qk_norm: bool = False
 
     @model_validator(mode="after")
     def _divides(self) -> DiTNetwork:

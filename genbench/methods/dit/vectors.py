@@ -20,6 +20,19 @@ from genbench.schema import check
 _MODES = {"p_sample_loop": "ddpm", "ddim_sample_loop": "ddim"}
 """Modes by the names of the authors' functions."""
 
+_UNUSED = (
+    "class_dropout_prob",
+    "use_cfg",
+    "fused_attn",
+    "decoder_hidden_size",
+    "encoder_depth",
+    "z_dims",
+    "proj",
+    "bn_momentum",
+    "eval_mode",
+)
+"""What arguments begin with that change training or speed only, in DiT and the methods that train its network."""
+
 
 def replay(vectors: Vectors) -> Iterator[Comparison]:
     """Every forward case, the schedule's tables among them, and sampler run."""
@@ -43,10 +56,18 @@ def replay(vectors: Vectors) -> Iterator[Comparison]:
         yield compare(name, sampler.sample(noise, labels), recorded[f"{name}.final"], noise.left)
 
 
-def constructor_arguments(vectors: Vectors) -> dict[str, Any]:
-    """The recorded arguments of the official constructor, less what only training uses."""
-    arguments = {k: v for k, v in vectors.config["modules"]["model"].items() if k != "class_dropout_prob"}
-    return check(DiTNetwork, arguments, f"{vectors.folder / 'config.json'}: modules.model").model_dump()
+def constructor_arguments(vectors: Vectors, model: type[DiTNetwork] = DiTNetwork, **added: bool) -> dict[str, Any]:
+    """The recorded arguments of the official constructor, less what sampling does not use; `added` are genbench's own.
+
+    Raises `ConfigError` where the authors' constructor would build a network that genbench has not.
+    """
+    where = f"{vectors.folder / 'config.json'}: modules.model"
+    recorded = vectors.config["modules"]["model"]
+    width = recorded.get("decoder_hidden_size", recorded["hidden_size"])
+    if width != recorded["hidden_size"]:
+        raise ConfigError(f"{where}: decoder_hidden_size {width}", hint="blocks of two widths are not sampled from")
+    arguments = {k: v for k, v in recorded.items() if not k.startswith(_UNUSED)}
+    return check(model, {**arguments, **added}, where).model_dump()
 
 
 @torch.inference_mode()

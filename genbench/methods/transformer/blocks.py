@@ -111,9 +111,9 @@ class AdaptiveBlock(nn.Module):
 class Block(AdaptiveBlock):
     """DiT's block: layer norms without weights, tanh-GELU MLP."""
 
-    def __init__(self, width: int, heads: int, mlp_ratio: float) -> None:
+    def __init__(self, width: int, heads: int, mlp_ratio: float, *, head_norm: Norm = nn.Identity) -> None:
         super().__init__(
-            attention=Attention(width, heads),
+            attention=Attention(width, heads, head_norm=head_norm),
             mlp=Mlp(width, int(width * mlp_ratio)),
             norms=(layer_norm(width), layer_norm(width)),
             condition=modulation(width, 6),

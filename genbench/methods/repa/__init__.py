@@ -1,0 +1,1 @@
+"""REPA and the methods that sample as it does: iREPA, HASTE, REPA-E."""
