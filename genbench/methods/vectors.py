@@ -32,6 +32,7 @@ REPLAYS = {
     "repa": "genbench.methods.repa.vectors:replay",
     "repa_e": "genbench.methods.repa.vectors:replay",
     "sdvae": "genbench.methods.latents.vectors:replay_sd",
+    "rae": "genbench.methods.rae.vectors:replay",
     "sit": "genbench.methods.sit.vectors:replay",
     "vavae": "genbench.methods.latents.vectors:replay_ldm",
 }

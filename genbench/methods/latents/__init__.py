@@ -1,0 +1,1 @@
+"""Latent decoders: from what a latent model samples to pixels."""
