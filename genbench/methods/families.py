@@ -104,6 +104,14 @@ FAMILIES: dict[str, Family] = {
         module="genbench.methods.lightningdit.network:LightningDiT",
         tiny=SMALL_DIT,
     ),
+    "meanflow": Family(
+        sampler="genbench.methods.meanflow.sampler:MeanFlowSampler",
+        network="genbench.methods.meanflow.settings:MeanFlowNetwork",
+        settings="genbench.methods.meanflow.settings:MeanFlowSettings",
+        version="1",
+        module="genbench.methods.meanflow.network:MeanFlowSiT",
+        tiny=SMALL_DIT,
+    ),
     "repa": Family(
         sampler="genbench.methods.repa.sampler:REPASampler",
         network="genbench.methods.repa.settings:REPANetwork",
@@ -111,6 +119,14 @@ FAMILIES: dict[str, Family] = {
         version="1",
         module="genbench.methods.repa.network:RepresentationAlignedSiT",
         tiny=SMALL_DIT,
+    ),
+    "rae": Family(
+        sampler="genbench.methods.rae.sampler:RAESampler",
+        network="genbench.methods.rae.settings:DiTDHNetwork",
+        settings="genbench.methods.rae.settings:RAESettings",
+        version="1",
+        module="genbench.methods.rae.network:DiTDH",
+        tiny={"input_size": 4, "in_channels": 8, "hidden_size": [16, 32], "depth": [2, 1], "num_heads": [2, 2]},
     ),
     "sit": Family(
         sampler="genbench.methods.sit.sampler:SiTSampler",

@@ -29,6 +29,7 @@ REPLAYS = {
     "dit": "genbench.methods.dit.vectors:replay",
     "haste": "genbench.methods.repa.vectors:replay",
     "irepa": "genbench.methods.repa.vectors:replay",
+    "mf": "genbench.methods.meanflow.vectors:replay",
     "repa": "genbench.methods.repa.vectors:replay",
     "repa_e": "genbench.methods.repa.vectors:replay",
     "sdvae": "genbench.methods.latents.vectors:replay_sd",

@@ -54,7 +54,12 @@ OFFICIAL = ("variants", "sit-xl2-256")
     [
         (("method", "papper"), "x", "unknown key 'method.papper'", "did you mean paper"),
         (("varients",), {}, "unknown key 'varients'", "did you mean variants?"),
-        ((*EMOJI, "quantize"), "round", "unknown key 'variants.sit-emoji32.quantize'", "did you mean quantise or manifest?"),
+        (
+            (*EMOJI, "quantize"),
+            "round",
+            "unknown key 'variants.sit-emoji32.quantize'",
+            "did you mean quantise or manifest?",
+        ),
         (
             (*OFFICIAL, "weights", "sha265"),
             "0",

@@ -78,10 +78,14 @@ class DiT(nn.Module):
         """(N, T, p·p·C) => (N, C, H, W)."""
         return unpatchify(x, self.patch_size, self.out_channels)
 
+    def embed_time(self, t: Tensor) -> Tensor:
+        """Times (N,) in the method's own units => (N, D)."""
+        return self.t_embedder(t)  # type: ignore[no-any-return]
+
     def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         """x (N, C, H, W), times t (N,), labels y (N,) => (N, C, H, W), or 2C channels with `learn_sigma`."""
         x = self.x_embedder(x) + self.pos_embed
-        condition = self.t_embedder(t) + self.y_embedder(y)
+        condition = self.embed_time(t) + self.y_embedder(y)
         for block in self.blocks:
             x = block(x, condition)
         return self.unpatchify(self.final_layer(x, condition))
