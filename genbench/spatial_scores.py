@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +27,7 @@ from genbench.evaluation import Extraction, Features, Subject, gather, plan_subj
 from genbench.features import spaces
 from genbench.features.spaces import Space
 from genbench.features.token_spaces import reduced
+from genbench.images.pairing import check_names
 from genbench.images.preflight import ShardFacts, preflight
 from genbench.images.sources import ImageSource, open_source
 from genbench.metrics.inputs import Float64
@@ -186,21 +187,8 @@ def _masks(source: ImageSource, shard: Shard, image_names: list[str], grid: Grid
     for batch in source.batches(shard.first, shard.size, 64):
         patches.append(patch_masks(batch.pixels.amax(dim=1).numpy(), grid))
         names += [facts.name for facts in batch.facts]
-    for image, mask in zip(image_names, names, strict=True):
-        if _is_file(image) and _is_file(mask) and _stem(image) != _stem(mask):
-            raise UsageError(
-                f"{source.name}: mask {mask} stands where image {image} has its own",
-                hint="call each mask as its image; the suffix may differ",
-            )
+    check_names(image_names, names, where=source.name, what="mask")
     return np.concatenate(patches)
-
-
-def _is_file(name: str) -> bool:
-    return not name.endswith("]")  # arr_0[17], a row of an array
-
-
-def _stem(name: str) -> PurePosixPath:
-    return PurePosixPath(name).with_suffix("")
 
 
 def structure(images: Description) -> list[SpatialValue]:

@@ -11,9 +11,10 @@ import torchvision
 from torch import Tensor
 
 from genbench.errors import FeatureError, WeightsError
-from genbench.features import vgg
+from genbench.features import pairs, vgg
 from genbench.features.extractor import load_extractors
 from genbench.features.spaces import VGG16, get
+from genbench.weights import Located
 
 
 def pictures(n: int, height: int, width: int) -> Tensor:
@@ -68,6 +69,19 @@ def test_distances_are_torch_fidelitys(ours, theirs, height, width):
         found = ours.distance(images[:2], images[2:])
     assert found.shape == (2,)
     assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+def test_pairs_are_compared_with_the_weights_of_the_space(ours, backbone, heads, tmp_path):
+    files = [tmp_path / name for name in ("vgg16.pth", "heads.pth")]
+    for path, tensors in zip(files, (backbone, heads), strict=True):
+        torch.save(tensors, path)
+    space = get("vgg16-lpips/pairs")
+    spec = (space.weights, *space.further)
+    compare = pairs.LOADERS[space.name]([Located(f, path) for f, path in zip(spec, files, strict=True)], "cpu")
+    images = pictures(4, 32, 32)
+    found = pairs.PairExtractors({space.name: compare}, "cpu")(images[:2], images[2:])
+    with torch.inference_mode():
+        assert torch.equal(found[space.name][:, 0], ours.distance(images[:2], images[2:]))
 
 
 def test_squared_distances_of_features_are_lpips(ours):
