@@ -18,6 +18,10 @@ from torch import Tensor
 from genbench.metrics.comparison import Comparison, Measurement
 from genbench.metrics.inputs import Features, Float64, check_features, check_width
 from genbench.metrics.moments import Gaussian, Moments
+from genbench.metrics.products import float32_is_full, products
+
+_STRIP = 256
+_ROWS = 1024
 
 
 class FrechetDistance(NamedTuple):
@@ -32,7 +36,11 @@ class FrechetDistance(NamedTuple):
     covariance_term: float
     """tr Σ + tr Σr - 2 tr (Σr^½ Σ Σr^½)^½."""
     influence: Float64
-    """(N,), of mean 0: the distance moves by influence[i] / n when image i is given a little more weight."""
+    """(N,), of mean 0: the distance moves by influence[i] / n when image i is given a little more weight.
+
+    On a CPU one product of it is float32: of 10,000 images of 2,048 features none moved by more than 2e-4 of their
+    standard deviation.
+    """
 
 
 class _Spectrum(NamedTuple):
@@ -81,7 +89,7 @@ def frechet_distance_of_moments(generated: Gaussian, reference: Gaussian, *, dev
     Raises `FeatureError` if their widths differ.
     """
     check_width(len(generated.mean), len(reference.mean))
-    squares = torch.linalg.eigvalsh(_inner(generated, reference, device))
+    squares = _eigenvalues(_inner(generated, reference, device))
     trace_sqrt = float(_largest(squares, generated.n - 1).sqrt().sum())
     shift = generated.mean - reference.mean
     traces = float(np.trace(generated.cov)), float(np.trace(reference.cov))
@@ -101,7 +109,7 @@ def frechet_value(features: Features, reference: Gaussian, *, device: str = "cpu
     centred = torch.from_numpy(features - mean).to(device)
     cov = torch.from_numpy(reference.cov).to(device)
     n = len(features)
-    squares = torch.linalg.eigvalsh(centred @ cov @ centred.T / (n - 1))
+    squares = _eigenvalues(centred @ cov @ centred.T / (n - 1))
     trace = float(centred.square().sum()) / (n - 1)
     shift = mean - reference.mean
     trace_sqrt = float(_largest(squares, n - 1).sqrt().sum())
@@ -109,26 +117,41 @@ def frechet_value(features: Features, reference: Gaussian, *, device: str = "cpu
 
 
 def _inner(generated: Gaussian, reference: Gaussian, device: str) -> Tensor:
-    """Lᵀ Σ L, of which only the lower triangle is meant to be read."""
+    """Lᵀ Σ L, of which only the upper triangle is meant to be read."""
+    if torch.device(device).type == "cpu" and _is_lower_triangular(reference.factor):
+        return torch.from_numpy(_upper_congruence(reference.factor, generated.cov))
     factor = torch.from_numpy(reference.factor).to(device)
     cov = torch.from_numpy(generated.cov).to(device)
-    if factor.shape != cov.shape or bool(factor.triu(1).any()):
-        return factor.T @ (cov @ factor)
-    return _lower_congruence(factor, cov)
+    return factor.T @ (cov @ factor)
 
 
-def _lower_congruence(factor: Tensor, cov: Tensor) -> Tensor:
-    """Lower triangle of Lᵀ Σ L for a lower triangular L, in 8 strips that leave out its zeros: 0.4 times the work."""
-    size = len(cov)
-    strip = max(-(-size // 8), 1)
-    half, inner = torch.empty_like(cov), torch.empty_like(cov)
-    for start in range(0, size, strip):
-        half[:, start : start + strip] = cov[:, start:] @ factor[start:, start : start + strip]
-    for start in range(0, size, strip):
-        stop = start + strip
-        inner[start:stop, :stop] = factor[start:, start:stop].T @ half[start:, :stop]
-        inner[start:stop, stop:] = 0
+def _is_lower_triangular(factor: Float64) -> bool:
+    """Whether the blocks above the diagonal are zero that `_upper_congruence` leaves out."""
+    square = factor.shape[0] == factor.shape[1]
+    return square and not any(factor[: part.start, part].any() for part in _strips(len(factor)))
+
+
+def _upper_congruence(factor: Float64, cov: Float64) -> Float64:
+    """Upper triangle of Lᵀ Σ L for a lower triangular L, without its zeros: 0.4 times the work of two products."""
+    half, inner = np.empty_like(cov), np.zeros_like(cov)
+    for part in _strips(len(cov)):
+        np.matmul(cov[:, part.start :], factor[part.start :, part], out=half[:, part])
+    for part in _strips(len(cov)):
+        np.matmul(half[part.start :, : part.stop].T, factor[part.start :, part], out=inner[: part.stop, part])
     return inner
+
+
+def _strips(size: int) -> list[slice]:
+    return [slice(start, min(start + _STRIP, size)) for start in range(0, size, _STRIP)]
+
+
+def _eigenvalues(symmetric: Tensor) -> Tensor:
+    """Eigenvalues, ascending, of a matrix of which the upper triangle is read."""
+    if symmetric.device.type == "cpu":
+        # LAPACK wants columns: a transposed view is what it copies fastest. NumPy's took two thirds of torch's time.
+        return torch.from_numpy(np.linalg.eigvalsh(symmetric.numpy().T))
+    values: Tensor = torch.linalg.eigvalsh(symmetric, UPLO="U")
+    return values
 
 
 def _largest(values: Tensor, rank: int) -> Tensor:
@@ -146,13 +169,17 @@ def _spectrum_by_images(centred: Tensor, reference: Gaussian) -> _Spectrum:
 
 
 def _spectrum_by_features(centred: Tensor, moments: Moments, reference: Gaussian) -> _Spectrum:
-    squares, vectors = torch.linalg.eigh(_inner(moments, reference, str(centred.device)))
+    squares, vectors = torch.linalg.eigh(_inner(moments, reference, str(centred.device)), UPLO="U")
     # Directions in which the generated images do not vary have no slope; 1/√ of rounding would invent one.
     floor = squares[-1:].clamp(min=0) * len(squares) * torch.finfo(squares.dtype).eps
     keep = squares > floor
     factor = torch.from_numpy(reference.factor).to(centred.device)
-    transport_half = factor @ (vectors[:, keep] * squares[keep] ** -0.25)
-    quadratic = (centred @ transport_half).square().sum(dim=1)
+    transport_half = (factor @ (vectors[:, keep] * squares[keep] ** -0.25)).T.contiguous()
+    # Float32 would spoil the distance. Its error bar moves by 1e-7 of itself, an influence by 2e-4 of their spread.
+    dtype = torch.float32 if float32_is_full(str(centred.device)) else torch.float64
+    half = transport_half.to(dtype)
+    blocks = (centred[start : start + _ROWS].to(dtype) for start in range(0, len(centred), _ROWS))
+    quadratic = torch.cat([products(rows, half).double().square().sum(dim=1) for rows in blocks])
     return _Spectrum(float(squares.clamp(min=0).sqrt().sum()), quadratic.cpu().numpy())
 
 

@@ -15,8 +15,10 @@ def float32_is_full(device: str) -> bool:
 def products(x: Tensor, y: Tensor) -> Tensor:
     """x · yᵀ of (n, d) and (m, d), of one type and device: (n, m).
 
-    float32 on a CPU goes through oneDNN, which has kernels for the machine's widest vectors where the BLAS may not.
+    float32 on a CPU goes through oneDNN, which has kernels for the machine's widest vectors where the BLAS may not, and
+    none for empty products.
     """
-    if x.device.type == "cpu" and x.dtype == torch.float32 and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    has_onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if has_onednn and x.device.type == "cpu" and x.dtype == torch.float32 and x.numel() and y.numel():
         return functional.linear(x.to_mkldnn(), y).to_dense()
     return x @ y.T
