@@ -290,3 +290,9 @@ def test_lite0_sees_what_is_in_the_picture(extractors, name, classes):
     picture = torch.from_numpy(bundled(name).copy()).permute(2, 0, 1).unsqueeze(0)
     logits = extractors(picture)["effnet-lite0/logits"][0]
     assert int(logits.argmax()) in classes
+
+
+def test_a_space_of_pairs_is_not_read_from_single_images(cache):
+    with pytest.raises(FeatureError, match="pixels/psnr is read from an image together with its original") as caught:
+        load_extractors([get("effnet-lite0"), get("pixels/psnr")], cache=cache, offline=True)
+    assert "--originals" in caught.value.hint
