@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from fidelity_weights import save_for_torch_fidelity
 from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from genbench.features.extractor import LOADERS, Extractors, Reading, load_extractors
-from genbench.features.inception import Inception
 from genbench.features.precision import lower
 from genbench.features.space import Precision
 from genbench.features.spaces import INCEPTION_BACKBONE, get
 from genbench.paths import cache_folder
-from genbench.weights import Located, load_tensors, locate
+from genbench.weights import Located, locate
 
 SPACE = get("inception-tf")
 
@@ -78,20 +78,9 @@ def contenders(device: str, *, compiled: bool) -> dict[str, Callable[[Tensor], T
 
 def torch_fidelitys(device: str) -> Callable[[Tensor], Tensor]:
     """The peer's module with the offline backbone, in its default batches of 64."""
-    tensors = load_tensors(locate(INCEPTION_BACKBONE, cache=cache_folder(None)))
-    with torch.device("meta"):
-        names = [name for name, module in Inception(head=False).named_modules() if isinstance(module, nn.Conv2d)]
-    old = [name.removesuffix(".weight") for name in tensors if name.endswith(".weight")]
-    state = {"fc.weight": torch.zeros(1008, 2048), "fc.bias": torch.zeros(1008)}
-    for name, prefix in zip(names, old, strict=True):
-        state[f"{name}.conv.weight"] = tensors[f"{prefix}.weight"]
-        state[f"{name}.bn.weight"] = torch.ones_like(tensors[f"{prefix}.beta"])
-        state[f"{name}.bn.bias"] = tensors[f"{prefix}.beta"]
-        state[f"{name}.bn.running_mean"] = tensors[f"{prefix}.mean"]
-        state[f"{name}.bn.running_var"] = tensors[f"{prefix}.var"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.pth"
-        torch.save(state, path)
+        save_for_torch_fidelity(path)
         network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path))
     network.to(device)
 
