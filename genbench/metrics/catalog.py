@@ -16,7 +16,7 @@ from genbench.metrics.balls import IMPROVED, PRDC, Balls
 
 Direction = Literal["lower", "higher"]
 Need = Literal[
-    "moments", "features", "held-out moments", "held-out features", "labels", "reference labels", "originals"
+    "moments", "features", "held-out moments", "held-out features", "labels", "reference labels", "originals", "prompts"
 ]
 
 
@@ -31,7 +31,7 @@ class Statistic:
     """Which values are better."""
     needs: frozenset[Need]
     """What the features are measured with: nothing, the reference's moments or features, those of held-out real images,
-    classes, the classes of the reference, the originals that images were made from."""
+    classes, the classes of the reference, the originals or the prompts that images were made from."""
     title: str
     source: str
     """The paper that defines it."""
@@ -473,6 +473,17 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
                 home="vgg16-lpips",
             ),
             Statistic(
+                name="clip-score",
+                version=1,
+                direction="higher",
+                needs=frozenset({"prompts"}),
+                title="100 max(cos, 0) of an image's CLIP embedding and its prompt's, mean over images",
+                source="Hessel et al. 2021, arXiv:2104.08718, on the field's scale of 100",
+                stderr="standard deviation over images, over √n",
+                entry="genbench.metrics.clip_score:measure_clip_score",
+                home="open-clip/ViT-L-14:openai",
+            ),
+            Statistic(
                 name="psnr",
                 version=1,
                 direction="higher",
@@ -539,6 +550,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "fid-clean": "fd@inception-clean",
         "fid-pytorch": "fd@inception-torch",
         "fwd": "fwd@pixels/haar4",
+        "clip-score": "clip-score@open-clip/ViT-L-14:openai",
         "lpips-diversity": "diversity@vgg16-lpips",
         "psnr": "psnr@pixels/psnr",
         "ssim": "ssim@pixels/ssim",
@@ -589,6 +601,7 @@ _LABELS = {
     "diversity": "Diversity",
     "diversity-per-class": "Diversity a class",
     "lpips-diversity": "LPIPS diversity",
+    "clip-score": "CLIP score",
     "psnr": "PSNR",
     "ssim": "SSIM",
     "lpips": "LPIPS",

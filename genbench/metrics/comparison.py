@@ -48,6 +48,8 @@ class Comparison:
     """Real images that the reference does not hold, such as a validation split."""
     labels: Labels | None = None
     """Classes of the generated images."""
+    prompts: Features | None = None
+    """(N, d): embeddings of the prompts that the images were made from, in the features' space."""
     asked: frozenset[Balls] = frozenset()
     """Balls that will be asked for: one sweep serves them all."""
     _found: dict[Balls, Neighbourhoods] = field(default_factory=dict, init=False, repr=False)
@@ -59,6 +61,11 @@ class Comparison:
             check_width(self.features.shape[1], side.width, side.space)
         if self.labels is not None:
             self.labels.check(len(self.features), "generated")
+        if self.prompts is not None and self.prompts.shape != self.features.shape:
+            raise FeatureError(
+                f"prompt embeddings of shape {self.prompts.shape} for image embeddings of {self.features.shape}",
+                hint="give one prompt an image, embedded by the same model",
+            )
 
     @property
     def reference(self) -> Reference:
@@ -103,6 +110,13 @@ class Comparison:
                 hint="build the reference from images in one folder a class",
             )
         return self.reference.labels.classes
+
+    @property
+    def prompt_features(self) -> Features:
+        """(N, d) of the images' prompts. Raises `FeatureError` if they are not known."""
+        if self.prompts is None:
+            raise FeatureError("this metric reads the images' prompts, and there are none", hint="give the prompts")
+        return self.prompts
 
     def neighbourhoods(self, balls: Balls) -> Neighbourhoods:
         """Neighbourhoods of both sides in that form; the first call sweeps once for every form that is `asked`."""

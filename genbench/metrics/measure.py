@@ -12,7 +12,7 @@ from genbench.metrics.inputs import Features
 from genbench.metrics.labels import Labels
 from genbench.metrics.reference import Reference
 
-__all__ = ["Labels", "Measurement", "check_needs", "compare", "measure", "measure_all"]
+__all__ = ["Labels", "Measurement", "check_needs", "compare", "measure", "measure_all", "measure_in"]
 
 T = TypeVar("T")
 
@@ -24,15 +24,16 @@ def measure(
     *,
     held_out: Reference | None = None,
     labels: Labels | None = None,
+    prompts: Features | None = None,
     space_digest: str | None = None,
     device: str = "cpu",
 ) -> Measurement:
     """Measure generated features (N, d), float32 or float64, against a reference of the metric's space.
 
-    The reference, held-out real images and the classes of the generated images (`labels`) are given where the statistic
-    needs them (`Statistic.needs`); the reference carries the classes of its own images. With
-    `space_digest`, a reference made with other weights or preprocessing is refused. Raises `FeatureError` for features
-    or a reference that the metric cannot be computed from honestly.
+    The reference, held-out real images, the classes of the generated images (`labels`) and embeddings (N, d) of their
+    `prompts` are given where the statistic needs them (`Statistic.needs`); the reference carries the classes of its own
+    images. With `space_digest`, a reference made with other weights or preprocessing is refused. Raises `FeatureError`
+    for features or a reference that the metric cannot be computed from honestly.
     """
     measured = measure_all(
         [metric],
@@ -40,6 +41,7 @@ def measure(
         {} if reference is None else {metric.space: reference},
         held_out={} if held_out is None else {metric.space: held_out},
         labels=labels,
+        prompts={} if prompts is None else {metric.space: prompts},
         space_digests={} if space_digest is None else {metric.space: space_digest},
         device=device,
     )
@@ -53,6 +55,7 @@ def measure_all(
     *,
     held_out: Mapping[str, Reference] | None = None,
     labels: Labels | None = None,
+    prompts: Mapping[str, Features] | None = None,
     space_digests: Mapping[str, str] | None = None,
     device: str = "cpu",
 ) -> dict[str, Measurement]:
@@ -69,13 +72,15 @@ def measure_all(
         references,
         held_out=held_out,
         labels=labels,
+        prompts=prompts,
         space_digests=space_digests,
         device=device,
     )
-    return {metric.id: _measured(metric, comparisons) for metric in metrics}
+    return {metric.id: measure_in(metric, comparisons) for metric in metrics}
 
 
-def _measured(metric: Metric, comparisons: Mapping[str, Comparison]) -> Measurement:
+def measure_in(metric: Metric, comparisons: Mapping[str, Comparison]) -> Measurement:
+    """Measure one metric in what `compare` gave. Raises `FeatureError` as `measure` does."""
     function = metric.statistic.load()
     sides = [comparisons[space] for space in metric.spaces]
     found: Measurement = function(sides) if metric.statistic.joint else function(*sides)
@@ -89,6 +94,7 @@ def compare(
     *,
     held_out: Mapping[str, Reference] | None = None,
     labels: Labels | None = None,
+    prompts: Mapping[str, Features] | None = None,
     space_digests: Mapping[str, str] | None = None,
     device: str = "cpu",
 ) -> dict[str, Comparison]:
@@ -98,7 +104,8 @@ def compare(
     """
     spaces = dict.fromkeys(space for metric in metrics for space in metric.spaces)
     held_by_space = {space: _held(space, features, "features") for space in spaces}
-    check_needs(metrics, references, held_out or {}, labelled=labels is not None)
+    prompts = prompts or {}
+    check_needs(metrics, references, held_out or {}, labelled=labels is not None, prompted=bool(prompts))
     digests = space_digests or {}
     comparisons: dict[str, Comparison] = {}
     for space, held in held_by_space.items():
@@ -107,16 +114,24 @@ def compare(
             if side is not None:
                 side.check_space(space, digests.get(space))
         balls = frozenset(m.statistic.balls for m in metrics if space in m.spaces and m.statistic.balls is not None)
-        comparisons[space] = Comparison(held, sides[0], device, held_out=sides[1], labels=labels, asked=balls)
+        comparisons[space] = Comparison(
+            held, sides[0], device, held_out=sides[1], labels=labels, prompts=prompts.get(space), asked=balls
+        )
     return comparisons
 
 
 def check_needs(
-    metrics: Iterable[Metric], references: Mapping[str, Reference], held_out: Mapping[str, Reference], *, labelled: bool
+    metrics: Iterable[Metric],
+    references: Mapping[str, Reference],
+    held_out: Mapping[str, Reference],
+    *,
+    labelled: bool,
+    prompted: bool = False,
 ) -> None:
-    """Raise `FeatureError` for the first metric that needs what is not there; `labelled`: whether classes are known.
+    """Raise `FeatureError` for the first metric that needs what is not there.
 
-    Needs no features, so that it is known before any are extracted.
+    `labelled` and `prompted` say whether the images' classes and prompts are known. No features are needed, so that it
+    is known before any are extracted.
     """
     for metric in metrics:
         for space in metric.spaces:
@@ -126,6 +141,11 @@ def check_needs(
             raise FeatureError(
                 f"{metric.id} is taken class by class, and the classes of the images are not known",
                 hint="give labels, or images in one folder a class; or leave this metric out",
+            )
+        if "prompts" in metric.statistic.needs and not prompted:
+            raise FeatureError(
+                f"{metric.id} compares images with their prompts, and these are not known",
+                hint="give them with --prompts of `genbench score`, or leave this metric out",
             )
 
 
