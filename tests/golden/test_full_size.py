@@ -11,6 +11,9 @@ from genbench.methods.ddt.network import DDT
 from genbench.methods.dit.network import DiT
 from genbench.methods.jit.network import JiT
 from genbench.methods.lightningdit.network import LightningDiT
+from genbench.methods.rae.decoder import RAEDecoder
+from genbench.methods.rae.network import DiTDH
+from genbench.methods.rae.settings import DecoderNetwork, DiTDHNetwork
 from genbench.methods.repa.network import RepresentationAlignedSiT
 
 REGISTRY = Path(__file__).parent.parent.parent / "registry"
@@ -33,6 +36,8 @@ NETWORKS = [
     ("jit", "jit-h16-256", JiT, "jit-H-16", 952_842_048),
     ("jit", "jit-h32-512", JiT, "jit-H-32", 956_383_296),
     ("lightningdit", "lightningdit-xl1-256-800ep", LightningDiT, "lightningdit-XL-1", 675_256_736),
+    ("rae", "rae-ditdh-xl-256", DiTDH, "rae-DiTDH-XL-256", 838_675_796),
+    ("rae", "rae-ditdh-xl-512", DiTDH, "rae-DiTDH-XL-512", 839_560_532),
     ("lightningdit", "lightningdit-xl1-256-64ep", LightningDiT, "lightningdit-XL-1", 675_256_736),
 ]
 
@@ -49,3 +54,24 @@ def test_a_variants_network_is_the_official_one(card, variant, network, manifest
     assert sum(p.numel() for p in built.parameters()) == printed == count
     assert sorted(name for name, p in built.named_parameters() if not p.requires_grad) == sorted(official["frozen"])
     assert sorted(name for name, _ in built.named_buffers()) == sorted(official["buffers"])
+
+
+@pytest.mark.parametrize(
+    ("network", "model", "manifest", "count"),
+    [
+        (DiTDH, DiTDHNetwork, "rae-DiTDH-S-256", 196_455_764),
+        (DiTDH, DiTDHNetwork, "rae-DiTDH-S-512", 196_750_676),
+        (RAEDecoder, DecoderNetwork, "rae-decoder-ViTXL-256", 415_352_704),
+        (RAEDecoder, DecoderNetwork, "rae-decoder-ViTXL-512", 416_237_440),
+    ],
+)
+def test_a_network_that_no_card_names_is_the_official_one(network, model, manifest, count):
+    """RAE's guides and decoders, built from the arguments that the manifest was listed with."""
+    official = json.loads((REGISTRY / "manifests" / f"{manifest}.json").read_text())
+    given = official["config"]["ctor"]
+    given = given.get("config", given)
+    with torch.device("meta"):
+        built = network(**{name: given[name] for name in model.model_fields if name in given})
+    assert {key: list(value.shape) for key, value in built.state_dict().items()} == official["keys"]
+    assert sum(p.numel() for p in built.parameters()) == official["n_params"] == count
+    assert sorted(name for name, p in built.named_parameters() if not p.requires_grad) == sorted(official["frozen"])
