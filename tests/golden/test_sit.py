@@ -50,9 +50,9 @@ def test_a_setting_that_genbench_does_not_have_is_named_with_its_run(altered):
     path.write_text(json.dumps(recorded))
     with pytest.raises(ConfigError, match=r"sampler\.json: ode_euler: integrator: .*not 'rk4'"):
         list(replay(altered))
-    recorded["runs"][1]["path_type"] = "GVP"
+    recorded["runs"][1]["path_type"] = "VE"
     path.write_text(json.dumps(recorded))
-    with pytest.raises(ConfigError, match="ode_euler: path GVP"):
+    with pytest.raises(ConfigError, match=r"sampler\.json: ode_euler: path: .*not 've'"):
         list(replay(altered))
 
 

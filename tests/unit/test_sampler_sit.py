@@ -219,6 +219,7 @@ def test_no_images_are_no_images():
         ({"mode": "ode", "steps": 9, "cfg": math.inf}, "cfg"),
         ({"mode": "ode", "steps": 9, "rtol": 0}, "rtol"),
         ({"mode": "sde", "steps": 9, "last_step_size": 1}, "last_step_size"),
+        ({"mode": "sde", "steps": 9, "last_step_size": 0}, "last_step mean has a last_step_size above 0"),
         ({"mode": "sde", "steps": 9, "integrator": "dopri5"}, "dopri5"),
     ],
 )

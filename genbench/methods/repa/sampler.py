@@ -5,47 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from genbench.methods.guidance import Network, guide, predictions
+from genbench.methods.interpolants import PATHS
 from genbench.methods.networks import build, check_labels, evaluate, parameters
 from genbench.methods.noise import Noise
 from genbench.methods.repa.network import RepresentationAlignedSiT, sampling_state
 from genbench.methods.repa.settings import REPASettings
 
-
-class _Path(NamedTuple):
-    """Weights of data and noise at one time, and their derivatives."""
-
-    alpha: float
-    sigma: float
-    d_alpha: float
-    d_sigma: float
-
-    @classmethod
-    def linear(cls, t: float) -> _Path:
-        return cls(1 - t, t, -1, 1)
-
-    @classmethod
-    def cosine(cls, t: float) -> _Path:
-        quarter = math.pi / 2
-        return cls(
-            math.cos(quarter * t),
-            math.sin(quarter * t),
-            -quarter * math.sin(quarter * t),
-            quarter * math.cos(quarter * t),
-        )
-
-    def score(self, velocity: Tensor, x: Tensor) -> Tensor:
-        """∇ log p_t(x) from the velocity: (r·v - x) / (σ² - r·σ'·σ) with r = α/α'."""
-        ratio = self.alpha / self.d_alpha
-        return (ratio * velocity - x) / (self.sigma**2 - ratio * self.d_sigma * self.sigma)
-
-
-_PATHS = {"linear": _Path.linear, "cosine": _Path.cosine}
+_PATHS = {"linear": "linear", "cosine": "gvp"}
+"""REPA's paths by the names of SiT's, whose time runs the other way."""
 
 
 class REPASampler:
@@ -105,7 +78,8 @@ class REPASampler:
         grid = _grid(1, self.settings.last_step_size, self.settings.steps)
         for now, after in pairwise([*grid, 0.0]):
             velocity = self._velocity(x, now, labels, guided=self._is_guided(now))
-            drift = velocity - now * _PATHS[self.settings.path](now).score(velocity, x)
+            path = PATHS[_PATHS[self.settings.path]](torch.tensor(1 - now, dtype=torch.float64))
+            drift = velocity - now * path.score_of_velocity(-velocity, x)
             x = x + (after - now) * drift
             if after > 0:
                 x = x + math.sqrt(2 * now) * math.sqrt(now - after) * noise.normal(self.shape).double()

@@ -9,13 +9,17 @@ from pydantic import Field, model_validator
 from genbench.methods.settings import NetworkSettings
 
 Integrator = Literal["euler", "heun", "midpoint", "dopri5"]
-DiffusionForm = Literal["sigma", "linear", "constant", "decreasing", "increasing-decreasing"]
+DiffusionForm = Literal["sigma", "linear", "constant", "decreasing", "increasing-decreasing", "sbdm"]
 LastStep = Literal["mean", "euler", "tweedie", "none"]
 
 
 class SiTSettings(NetworkSettings):
     """Settings as the authors count and name them (SiT, ``sample_ddp.py`` and ``transport/``)."""
 
+    path: Literal["linear", "gvp", "vp"] = "linear"
+    """From noise to data, as in training (see `genbench.methods.interpolants`)."""
+    prediction: Literal["velocity", "noise", "score"] = "velocity"
+    """What the network was trained to estimate."""
     mode: Literal["ode", "sde"]
     steps: int = Field(ge=2)
     """Points of the time grid: an ODE makes ``steps - 1`` steps, an SDE ``steps - 1`` noisy steps and the last one."""
@@ -32,11 +36,13 @@ class SiTSettings(NetworkSettings):
     diffusion_norm: float = Field(default=1.0, gt=0)
     """Form and size of the SDE's diffusion coefficient w(t)."""
     last_step: LastStep = "mean"
-    last_step_size: float = Field(default=0.04, gt=0, lt=1)
-    """How an SDE goes from ``1 - last_step_size`` to 1."""
+    last_step_size: float = Field(default=0.04, ge=0, lt=1)
+    """How an SDE goes from ``1 - last_step_size`` to 1; a size of 0 leaves no last step."""
 
     @model_validator(mode="after")
     def _consistent(self) -> SiTSettings:
         if self.mode == "sde" and self.integrator not in ("euler", "heun"):
             raise ValueError(f"an sde is integrated by euler or heun, not {self.integrator}")
+        if self.last_step != "none" and not self.last_step_size:
+            raise ValueError(f"last_step {self.last_step} has a last_step_size above 0")
         return self

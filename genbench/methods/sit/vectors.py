@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genbench.errors import ConfigError
 from genbench.methods.dit.vectors import constructor_arguments, official_forward
 from genbench.methods.noise import RecordedNoise
 from genbench.methods.sit.sampler import SiTSampler
@@ -19,6 +18,9 @@ from genbench.schema import check
 _INTEGRATORS = {"heun2": "heun"}
 """torchdiffeq's names where they are not genbench's."""
 
+_FORMS = {"SBDM": "sbdm", "inccreasing-decreasing": "increasing-decreasing"}
+"""The authors' names of diffusion forms where they are not genbench's."""
+
 
 def replay(vectors: Vectors) -> Iterator[Comparison]:
     """Every forward case and sampler run."""
@@ -28,11 +30,11 @@ def replay(vectors: Vectors) -> Iterator[Comparison]:
     model = _sampler(network, {"mode": "ode", "steps": 2}, state, where)
     for case in vectors.config["forward_cases"]:
         x, t, y = (forward[name] for name in case["inputs"])
-        yield compare(case["name"], official_forward(model.velocity, x, t, y, case), forward[case["outputs"][0]])
+        yield compare(case["name"], official_forward(model.estimate, x, t, y, case), forward[case["outputs"][0]])
     for run in vectors.json("sampler.json")["runs"]:
         name = run["name"]
         where = f"{vectors.folder / 'sampler.json'}: {name}"
-        sampler = _sampler(network, _settings(run, where), state, where)
+        sampler = _sampler(network, _settings(run), state, where)
         sampler.joint_steps = True
         labels = recorded[f"{name}.y"]
         # The authors double a guided batch and draw for both halves, of which only the first goes anywhere.
@@ -41,15 +43,12 @@ def replay(vectors: Vectors) -> Iterator[Comparison]:
         yield compare(name, sampler.sample(noise, labels), recorded[f"{name}.final"], noise.left)
 
 
-def _settings(run: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _settings(run: Mapping[str, Any]) -> dict[str, Any]:
     """A recorded run's settings as a preset would give them."""
-    if (run["path_type"], run["prediction"]) != ("Linear", "velocity"):
-        raise ConfigError(
-            f"{where}: path {run['path_type']} with prediction {run['prediction']}",
-            hint="genbench samples the linear path from a velocity",
-        )
     method = run["sampling_method"].lower()
     settings = {
+        "path": run["path_type"].lower(),
+        "prediction": run["prediction"],
         "mode": run["mode"].lower(),
         "steps": run["num_steps"],
         "integrator": _INTEGRATORS.get(method, method),
@@ -59,10 +58,10 @@ def _settings(run: Mapping[str, Any], where: str) -> dict[str, Any]:
         return {**settings, "rtol": run["rtol"], "atol": run["atol"]}
     return {
         **settings,
-        "diffusion": run["diffusion_form"],
+        "diffusion": _FORMS.get(run["diffusion_form"], run["diffusion_form"]),
         "diffusion_norm": run["diffusion_norm"],
         "last_step": (run["last_step"] or "none").lower(),
-        "last_step_size": run["last_step_size"],
+        "last_step_size": run["last_step_size"] if run["last_step"] else 0.0,
     }
 
 
