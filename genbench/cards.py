@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from genbench.digest import canonical
-from genbench.errors import ConfigError
+from genbench.errors import ConfigError, unknown
 from genbench.schema import Strict, load_toml
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
@@ -48,6 +48,33 @@ class Claim(Strict):
     note: str | None = None
 
 
+class Decoder(Strict):
+    """How the latents of a variant become pixels: divided by `scale`, set back by `statistics`, then decoded."""
+
+    name: Name
+    """``registry/decoders/<name>.toml``."""
+    scale: float = Field(default=1.0, gt=0)
+    statistics: Weights | None = None
+    """Channel statistics of the latents: ``mean`` and ``std``, or ``latents_scale`` and ``latents_bias``."""
+    weights: Weights | None = None
+    """The variant's own decoder, instead of the weights that the decoder's file names."""
+
+
+class DecoderCard(Strict):
+    """One file of ``registry/decoders``: a network from latents to pixels."""
+
+    id: Name
+    title: str
+    code: str | None = None
+    licence: str | None = None
+    network: dict[str, Any]
+    """Arguments of `genbench.methods.latents.settings.AutoencoderNetwork`."""
+    manifest: str | None = None
+    """``registry/manifests/<name>.json``, the official keys and shapes."""
+    weights: Weights | None = None
+    """None where every variant brings its own."""
+
+
 class Variant(Strict):
     """One set of weights of a method, and how the authors sample from it."""
 
@@ -64,16 +91,16 @@ class Variant(Strict):
     manifest: str | None = None
     """``registry/manifests/<name>.json``, the official keys and shapes that the network must have."""
     weights: Weights | None = None
-    decoder: dict[str, Any] | None = None
-    """Latent decoder and its scale; none for models of pixels."""
+    decoder: Decoder | None = None
+    """None for models of pixels."""
     presets: dict[Name, dict[str, Scalar]] = Field(min_length=1)
     """Named sampler settings."""
     default_preset: Name
     claims: tuple[Claim, ...] = ()
 
-    @field_validator("network", "decoder")
+    @field_validator("network")
     @classmethod
-    def _has_digest(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+    def _has_digest(cls, value: dict[str, Any]) -> dict[str, Any]:
         try:
             canonical(value)
         except (TypeError, ValueError) as error:
@@ -120,6 +147,20 @@ def load_card(path: Path) -> MethodCard:
             f"{path}: method.id is {card.method.id!r}, the file is called {path.name!r}",
             hint=f"rename the file to {card.method.id}.toml",
         )
+    return card
+
+
+def load_decoder(name: str, folders: Sequence[Path]) -> DecoderCard:
+    """The decoder of that name, from the first registry that has it.
+
+    Raises `UsageError` for an unknown name, with the nearest ones, and `ConfigError` naming the file and the key.
+    """
+    files = {path.stem: path for folder in reversed(folders) for path in (folder / "decoders").glob("*.toml")}
+    if name not in files:
+        raise unknown("latent decoder", name, files)
+    card = load_toml(DecoderCard, files[name])
+    if card.id != name:
+        raise ConfigError(f"{files[name]}: id is {card.id!r}", hint=f"rename the file to {card.id}.toml")
     return card
 
 

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from genbench import console, provenance
+from genbench.answers import Evidence, answers
 from genbench.digest import digest
 from genbench.engine.inputs import SampledImages
 from genbench.engine.local import PIXELS, PREVIEW
 from genbench.errors import GenbenchError, StoreError, UsageError
-from genbench.evaluation import Evidence, Extraction, Features, Subject, answers, gather, pixels, plan_subject
+from genbench.evaluation import Extraction, Features, Subject, gather, gather_exact, pixels, plan_subject
 from genbench.images.datasets import training_labels
 from genbench.images.grid import grid, write_png
 from genbench.methods.families import Sampler
@@ -98,7 +99,10 @@ class Block:
     @cached_property
     def run_digest(self) -> str:
         """Identity of everything that can change a pixel."""
-        return self.run.digest(self.weights.sha256 if self.weights else None)
+        if self.weights is None:
+            return self.run.digest(None)
+        decoder = self.weights.decoder
+        return self.run.digest(self.weights.sha256, decoder.digest if decoder else None)
 
     @cached_property
     def _labels(self) -> npt.NDArray[np.int64]:
@@ -236,6 +240,7 @@ def _measure(block: Block, features: Features, extraction: Extraction, started: 
         protocol.references.by_space,
         protocol.held_out.by_space if protocol.held_out else {},
         block.subject.labels,
+        gather_exact(block.subject, extraction, block.cache, batch_size=settings.batch_size),
         settings.device,
     )
     found = answers(protocol.questions, block.subject, evidence, block.cache, say=console.note)
@@ -292,7 +297,7 @@ def _costs(block: Block, features: Features, wall: float) -> Costs:
     peaks = [facts["peak_memory_bytes"] for facts in features.facts if facts.get("peak_memory_bytes")]
     return Costs(
         parameters=costs[0]["parameters"] if costs else None,
-        weight_bytes=block.weights.path.stat().st_size if block.weights else None,
+        weight_bytes=block.weights.bytes if block.weights else None,
         nfe=sum(nfe) / len(nfe) if nfe else None,
         seconds_per_image=sum(f["making_seconds"] for f in features.facts) / n if complete else None,
         extraction_seconds_per_image=sum(f["extracting_seconds"] for f in features.facts) / n if complete else None,

@@ -23,10 +23,15 @@ if TYPE_CHECKING:
 class Sampler(Protocol):
     """What a family's class must offer; ``settings`` is the model class of its presets."""
 
-    nfe: float | None
-    """Network evaluations an image in the latest call, guidance not doubled; none where nothing can be counted."""
-    parameters: int
-    """Parameters of every network that sampling uses."""
+    @property
+    def nfe(self) -> float | None:
+        """Network evaluations an image in the latest call, guidance not doubled; none where nothing can be counted."""
+        ...
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of every network that sampling uses."""
+        ...
 
     def sample(self, noise: Noise, labels: Tensor) -> Tensor:
         """One image for each of the N noise generators and labels (N,) int64: float32 (N, 3, H, W) in [-1, 1]."""

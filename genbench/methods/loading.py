@@ -9,55 +9,123 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from genbench.cards import Weights
-from genbench.digest import digest_file
-from genbench.errors import UsageError, WeightsError
+from genbench.cards import Decoder, DecoderCard, Weights, load_decoder
+from genbench.digest import digest, digest_file
+from genbench.errors import ConfigError, WeightsError
 from genbench.methods.families import Sampler, SamplerClass, import_object, settings_model
+from genbench.methods.latents.autoencoder import Autoencoder
+from genbench.methods.latents.decoder import Decoded, LatentDecoder, latent_statistics
+from genbench.methods.latents.settings import AutoencoderNetwork
 from genbench.methods.runs import Run
+from genbench.schema import check
 from genbench.weights import WeightFile, load_tensors, locate
 
 
-class WeightsOnDisk(NamedTuple):
-    """A run's weight file, found and checked."""
+class FileOnDisk(NamedTuple):
+    """A file from outside, found and checked."""
 
     path: Path
     sha256: str
 
 
-def find_weights(run: Run, *, cache: Path, registry: Sequence[Path]) -> WeightsOnDisk | None:
-    """The run's weight file, fetched if need be; none if its variant names no file.
+class DecoderOnDisk(NamedTuple):
+    """A latent decoder's files, and what they are for."""
 
-    Raises `WeightsError` when it is nowhere, or is not the published one, and `UsageError`, before anything is fetched,
-    for a run of latents.
-    """
-    if run.variant.decoder is not None:
-        raise UsageError(
-            f"{run.name} samples latents, and genbench has no latent decoders yet",
-            hint="decode with the authors' code and measure the images with `genbench score`",
+    card: DecoderCard
+    use: Decoder
+    weights: FileOnDisk
+    statistics: FileOnDisk | None
+
+    @property
+    def source(self) -> Weights | None:
+        """What the file of `weights` is."""
+        return self.use.weights or self.card.weights
+
+    @property
+    def digest(self) -> str:
+        """Identity of everything that can change a pixel."""
+        source = self.source
+        return digest(
+            {
+                "network": self.card.network,
+                "weights": self.weights.sha256,
+                "entry": source.entry if source else None,
+                "prefix": source.prefix if source else None,
+                "scale": self.use.scale,
+                "statistics": self.statistics.sha256 if self.statistics else None,
+            }
         )
-    weights = run.variant.weights
+
+
+class WeightsOnDisk(NamedTuple):
+    """A run's weight files, found and checked."""
+
+    path: Path
+    sha256: str
+    decoder: DecoderOnDisk | None = None
+
+    @property
+    def bytes(self) -> int:
+        """Size of every file, the decoder's included."""
+        files = [self.path]
+        if self.decoder is not None:
+            files += [file.path for file in (self.decoder.weights, self.decoder.statistics) if file is not None]
+        return sum(file.stat().st_size for file in files)
+
+
+def find_weights(run: Run, *, cache: Path, registry: Sequence[Path]) -> WeightsOnDisk | None:
+    """The run's weight files, fetched if need be; none if its variant names no file.
+
+    Raises `WeightsError` when one is nowhere, or is not the published one, and `UsageError` or `ConfigError` for a
+    decoder that is not known or has no weights, before anything is fetched.
+    """
+    weights, use = run.variant.weights, run.variant.decoder
     if weights is None:
         return None
-    spec = WeightFile(file=weights.file, sha256=weights.sha256, url=weights.url, licence=weights.licence)
-    path = locate(spec, cache=cache, extra_dirs=[folder / "weights" for folder in registry])
-    return WeightsOnDisk(path, weights.sha256 or digest_file(path))
+    card = load_decoder(use.name, registry) if use else None
+    if card is not None and use is not None and card.weights is None and use.weights is None:
+        raise ConfigError(
+            f"{run.method}.toml: variants.{run.variant_name}.decoder: {card.id} has no weights of its own",
+            hint=f"name a file under [variants.{run.variant_name}.decoder.weights]",
+        )
+
+    def find(source: Weights) -> FileOnDisk:
+        spec = WeightFile(file=source.file, sha256=source.sha256, url=source.url, licence=source.licence)
+        path = locate(spec, cache=cache, extra_dirs=[folder / "weights" for folder in registry])
+        return FileOnDisk(path, source.sha256 or digest_file(path))
+
+    decoder = None
+    if card is not None and use is not None and (source := use.weights or card.weights) is not None:
+        decoder = DecoderOnDisk(card, use, find(source), find(use.statistics) if use.statistics else None)
+    return WeightsOnDisk(*find(weights), decoder)
 
 
 def load_sampler(run: Run, weights: WeightsOnDisk | None, device: str) -> Sampler:
-    """Build the run's sampler on `device`.
+    """Build the run's sampler on `device`, with its latent decoder if it has one.
 
-    Raises `WeightsError` when the file has no such entry or prefix as the card names, or does not fit the network.
+    Raises `WeightsError` when a file has no such entry or prefix as the card names, or does not fit the network.
     """
     where = f"{run.method}.toml"
     source = run.variant.weights
     model = settings_model(run.family, where)
     build: SamplerClass = import_object(run.family.sampler, where)
-    return build(
+    sampler = build(
         network=run.variant.network,
         settings=model.model_validate(run.settings) if model else dict(run.settings),
         state=_state(weights.path, source) if weights and source else None,
         device=torch.device(device),
     )
+    if weights is None or weights.decoder is None:
+        return sampler
+    return Decoded(sampler, _decoder(weights.decoder, torch.device(device)))
+
+
+def _decoder(found: DecoderOnDisk, device: torch.device) -> LatentDecoder:
+    network = check(AutoencoderNetwork, found.card.network, f"decoders/{found.card.id}.toml: network")
+    source = found.source
+    state = _state(found.weights.path, source) if source else None
+    statistics = latent_statistics(found.statistics.path) if found.statistics else None
+    return LatentDecoder(Autoencoder(network, state, device), scale=found.use.scale, statistics=statistics)
 
 
 def _state(path: Path, source: Weights) -> dict[str, Tensor]:

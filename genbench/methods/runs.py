@@ -35,8 +35,11 @@ class Run:
         """``variant@preset``."""
         return f"{self.variant_name}@{self.preset}"
 
-    def digest(self, weights_sha256: str | None) -> str:
-        """Identity of everything that can change a pixel; names, summaries and claims are left out."""
+    def digest(self, weights_sha256: str | None, decoder: str | None = None) -> str:
+        """Identity of everything that can change a pixel; names, summaries and claims are left out.
+
+        `decoder` is the identity of the latent decoder, which covers its files.
+        """
         return digest(
             {
                 "sampler": self.family.sampler,
@@ -44,7 +47,7 @@ class Run:
                 "network": self.variant.network,
                 "weights": weights_sha256,
                 **self._part_of_weights(),
-                "decoder": self.variant.decoder,
+                "decoder": decoder,
                 "quantise": self.variant.quantise,
                 "resolution": self.variant.resolution,
                 "settings": dict(self.settings),

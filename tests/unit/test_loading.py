@@ -2,29 +2,153 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from genbench.cards import load_card, load_cards
-from genbench.errors import UsageError, WeightsError
+from genbench.cards import load_card, load_cards, load_decoder
+from genbench.errors import ConfigError, UsageError, WeightsError
 from genbench.methods.dit.network import DiT
+from genbench.methods.latents.autoencoder import Autoencoder
+from genbench.methods.latents.decoder import latent_statistics
+from genbench.methods.latents.settings import AutoencoderNetwork
 from genbench.methods.loading import WeightsOnDisk, find_weights, load_sampler
 from genbench.methods.noise import SeededNoise
 from genbench.methods.runs import Run, make_run
 from genbench.methods.sit.sampler import SiTSampler
+from genbench.schema import check
 from genbench.weights import load_tensors
 
 REGISTRY = Path(__file__).parents[2] / "registry"
+VECTORS = Path(__file__).parents[1] / "golden" / "sdvae"
 
 
-def test_a_run_of_latents_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
-    run = make_run(load_cards([REGISTRY])["sit"], "sit-xl2-256", "sde250-cfg1.5", {})
-    with pytest.raises(UsageError, match="no latent decoders yet") as refusal:
-        find_weights(run, cache=tmp_path, registry=[REGISTRY])
-    assert "genbench score" in refusal.value.hint
-    assert not list(tmp_path.iterdir())
+LATENT = """
+[method]
+id = "latent"
+name = "Latent"
+title = "Latent"
+sampler = "sit"
+[variants.latent]
+summary = "a model of latents"
+dataset = "imagenet"
+resolution = 16
+classes = 3
+quantise = "round"
+default_preset = "ode"
+presets.ode = { mode = "ode", steps = 3 }
+[variants.latent.network]
+input_size = 8
+patch_size = 4
+in_channels = 4
+hidden_size = 16
+depth = 1
+num_heads = 2
+num_classes = 3
+learn_sigma = false
+[variants.latent.weights]
+file = "latent.safetensors"
+[variants.latent.decoder]
+name = "tiny"
+scale = 0.5
+statistics = { file = "statistics.safetensors" }
+"""
+DECODER = """
+id = "tiny"
+title = "a tiny autoencoder"
+[network]
+widths = [24, 48]
+latent_channels = 4
+blocks = 1
+groups = 8
+[weights]
+file = "decoder.safetensors"
+"""
+
+
+def latent_registry(folder: Path, card: str = LATENT, decoder: str = DECODER) -> Run:
+    """A registry of one small latent model, its weights those of recorded vectors where there are such."""
+    (folder / "decoders").mkdir(parents=True)
+    (folder / "weights").mkdir()
+    (folder / "latent.toml").write_text(card)
+    (folder / "decoders" / "tiny.toml").write_text(decoder)
+    run = make_run(load_card(folder / "latent.toml"), "latent", "ode", {})
+    torch.manual_seed(0)
+    network = DiT(**run.variant.network)
+    network.initialise()
+    save_file(dict(network.state_dict()), folder / "weights" / "latent.safetensors")
+    statistics = {"mean": torch.full((1, 4, 1, 1), 0.25), "std": torch.full((1, 4, 1, 1), 3.0)}
+    save_file(statistics, folder / "weights" / "statistics.safetensors")
+    shutil.copy(VECTORS / "state.safetensors", folder / "weights" / "decoder.safetensors")
+    return run
+
+
+def test_latents_are_rescaled_and_decoded(tmp_path: Path) -> None:
+    run = latent_registry(tmp_path / "registry")
+    weights = find_weights(run, cache=tmp_path / "cache", registry=[tmp_path / "registry"])
+    assert weights is not None
+    sampler = load_sampler(run, weights, "cpu")
+    images = sampler.sample(SeededNoise([0, 1]), torch.tensor([0, 2]))
+    network = AutoencoderNetwork(widths=(24, 48), latent_channels=4, blocks=1, groups=8)
+    autoencoder = Autoencoder(network, load_tensors(VECTORS / "state.safetensors"), torch.device("cpu"))
+    # An initialised network predicts zero, so what is decoded is the noise.
+    noise = SeededNoise([0, 1]).normal((4, 8, 8))
+    assert torch.allclose(images, autoencoder.decode(noise / 0.5 * 3 + 0.25), atol=1e-5)
+    assert images.shape == (2, 3, 16, 16)
+    assert sampler.nfe == 2
+    assert sampler.parameters == autoencoder.parameters + sum(
+        p.numel() for p in DiT(**run.variant.network).parameters()
+    )
+    assert weights.bytes == sum(path.stat().st_size for path in (tmp_path / "registry" / "weights").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("card", "decoder"),
+    [
+        (LATENT.replace("scale = 0.5", "scale = 0.4"), DECODER),
+        (LATENT.replace('statistics = { file = "statistics.safetensors" }', ""), DECODER),
+        (LATENT, DECODER.replace("blocks = 1", "blocks = 2")),
+        (LATENT.replace("scale = 0.5", 'scale = 0.5\nweights = { file = "latent.safetensors" }'), DECODER),
+    ],
+)
+def test_the_identity_of_a_decoder_covers_what_can_change_a_pixel(tmp_path: Path, card: str, decoder: str) -> None:
+    found = []
+    for name, texts in (("a", (LATENT, DECODER)), ("b", (card, decoder))):
+        run = latent_registry(tmp_path / name, *texts)
+        weights = find_weights(run, cache=tmp_path / "cache", registry=[tmp_path / name])
+        assert weights is not None
+        assert weights.decoder is not None
+        found.append((weights.decoder.digest, run.digest(weights.sha256, weights.decoder.digest)))
+    assert found[0][0] != found[1][0]
+    assert found[0][1] != found[1][1]
+
+
+def test_a_decoder_without_weights_or_of_no_known_name_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
+    run = latent_registry(tmp_path / "a", decoder=DECODER.partition("[weights]")[0])
+    with pytest.raises(ConfigError, match="tiny has no weights of its own"):
+        find_weights(run, cache=tmp_path / "cache", registry=[tmp_path / "a"])
+    run = latent_registry(tmp_path / "b", LATENT.replace('"tiny"', '"tny"'))
+    with pytest.raises(UsageError, match="no latent decoder named 'tny'"):
+        find_weights(run, cache=tmp_path / "cache", registry=[tmp_path / "b"])
+    assert not (tmp_path / "cache").exists()
+
+
+def test_statistics_of_other_names_are_refused(tmp_path: Path) -> None:
+    save_file({"average": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(WeightsError, match="holds average"):
+        latent_statistics(tmp_path / "other.safetensors")
+    save_file({"latents_scale": torch.tensor([4.0]), "latents_bias": torch.tensor([1.0])}, tmp_path / "e.safetensors")
+    assert latent_statistics(tmp_path / "e.safetensors") == (torch.tensor([1.0]), torch.tensor([0.25]))
+
+
+def test_every_packaged_decoder_is_known_and_its_network_can_be_built() -> None:
+    used = {v.decoder.name for card in load_cards([REGISTRY]).values() for v in card.variants.values() if v.decoder}
+    for name in used:
+        check(AutoencoderNetwork, load_decoder(name, [REGISTRY]).network, name)
+    assert {"sd-vae-ft-ema", "vavae-f16d32"} <= used
 
 
 @pytest.mark.parametrize("preset", ["ode8-cfg2", "heun12-cfg2"])

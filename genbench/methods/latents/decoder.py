@@ -1,0 +1,77 @@
+"""From what a latent model samples to images, in batches that bound memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from genbench.errors import WeightsError
+from genbench.methods.families import Sampler
+from genbench.methods.latents.autoencoder import Autoencoder
+from genbench.methods.noise import Noise
+from genbench.weights import load_tensors
+
+CELLS = 8 * 32 * 32
+"""Latent cells decoded at once: eight images of 256 px at a factor of 8, some 4 GB of activations in float32."""
+
+
+class LatentStatistics(NamedTuple):
+    """What a sampled channel was normalised by: the autoencoder's latents are std·z + mean."""
+
+    mean: Tensor
+    """Broadcasts to (N, C, h, w), as does `std`."""
+    std: Tensor
+
+
+def latent_statistics(path: Path) -> LatentStatistics:
+    """Read the statistics of VA-VAE (``mean``, ``std``) or of REPA-E and iREPA (``latents_bias``, ``latents_scale``).
+
+    Raises `WeightsError` for a file of neither.
+    """
+    found = {key: value.float() for key, value in load_tensors(path).items()}
+    if {"mean", "std"} <= found.keys():
+        return LatentStatistics(found["mean"], found["std"])
+    if {"latents_bias", "latents_scale"} <= found.keys():
+        return LatentStatistics(found["latents_bias"], 1 / found["latents_scale"])
+    raise WeightsError(
+        f"{path}: holds {', '.join(found)}, not mean and std of latents, nor latents_scale and latents_bias",
+        hint="name the authors' statistics file under [variants.<name>.decoder.statistics]",
+    )
+
+
+class LatentDecoder:
+    """Sampled latents z => images: the autoencoder decodes z / scale, or std·(z / scale) + mean."""
+
+    def __init__(
+        self, autoencoder: Autoencoder, *, scale: float = 1.0, statistics: LatentStatistics | None = None
+    ) -> None:
+        self._autoencoder, self._scale, self._statistics = autoencoder, scale, statistics
+        self.parameters = autoencoder.parameters
+
+    def __call__(self, latents: Tensor) -> Tensor:
+        """(N, C, h, w) => float32 (N, 3, H, W), about [-1, 1]."""
+        z = latents.float() / self._scale
+        if self._statistics is not None:
+            z = z * self._statistics.std.to(z.device) + self._statistics.mean.to(z.device)
+        size = max(1, CELLS // (z.shape[-1] * z.shape[-2]))
+        return torch.cat([self._autoencoder.decode(part) for part in z.split(size)])
+
+
+class Decoded:
+    """A sampler of latents with its decoder: a sampler of images."""
+
+    def __init__(self, sampler: Sampler, decoder: LatentDecoder) -> None:
+        self._sampler, self._decoder = sampler, decoder
+        self.parameters = sampler.parameters + decoder.parameters
+
+    @property
+    def nfe(self) -> float | None:
+        """Evaluations of the latent model; the decoder is not counted."""
+        return self._sampler.nfe
+
+    def sample(self, noise: Noise, labels: Tensor) -> Tensor:
+        """One image for each generator and label: float32 (N, 3, H, W), about [-1, 1]."""
+        return self._decoder(self._sampler.sample(noise, labels))
