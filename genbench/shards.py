@@ -13,7 +13,7 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genbench import console
-from genbench.errors import StoreError
+from genbench.errors import FeatureError, StoreError
 from genbench.files import TEMPORARY, portable_name, write_atomically
 
 MAGIC = b"genbench-shard-1"
@@ -178,6 +178,19 @@ class ShardCache:
 def space_folder(name: str, digest: str) -> str:
     """Folder of a feature space: readable, and told apart by its digest."""
     return f"{portable_name(name)}-{digest[:12]}"
+
+
+def joined(space: str, arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Arrays (n, ...) of consecutive images, one after the other.
+
+    Raises `FeatureError` where features follow the size of the image and images are of several sizes.
+    """
+    if len({array.shape[1:] for array in arrays}) > 1:
+        raise FeatureError(
+            f"{space} follows the size of the image, and the images are of several sizes",
+            hint="bring all images to one size by a rule that you state, or leave the metrics of this space out",
+        )
+    return np.concatenate(arrays)
 
 
 def _sound(path: Path) -> bool:

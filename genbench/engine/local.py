@@ -15,7 +15,7 @@ from genbench.errors import FeatureError
 from genbench.images.batch import ImageBatch
 from genbench.images.preflight import Collector
 from genbench.plan import Plan, Work
-from genbench.shards import ShardCache
+from genbench.shards import ShardCache, joined
 
 PREVIEW = "preview"
 """Pseudo-space: the first images of a shard as pixels, (N, 3, H, W) uint8."""
@@ -119,7 +119,7 @@ def _features(job: Job, work: Work, pixels: Tensor, seen: int) -> dict[str, npt.
 
 
 def _joined(space: str, parts: list[npt.NDArray[Any]], first: int) -> npt.NDArray[Any]:
-    array = np.concatenate(parts)
+    array = joined(space, parts)
     if space not in (PREVIEW, PIXELS) and not np.isfinite(array).all():
         bad = first + int(np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))[0])
         raise FeatureError(

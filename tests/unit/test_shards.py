@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genbench.errors import StoreError
-from genbench.shards import MAGIC, SHARD_IMAGES, TRAILER, Shard, ShardCache, space_folder, split
+from genbench.errors import FeatureError, StoreError
+from genbench.shards import MAGIC, SHARD_IMAGES, TRAILER, Shard, ShardCache, joined, space_folder, split
 
 SHARD = Shard(2000, 5)
 ARRAY = np.arange(5 * 7, dtype=np.float32).reshape(5, 7)
@@ -188,3 +188,10 @@ def test_spaces_have_readable_folders_told_apart_by_digest():
     assert space_folder("inception-tf/spatial", "0123456789abcdef" * 4) == "inception-tf_spatial-0123456789ab"
     # Windows takes no colon in a file name.
     assert space_folder("open-clip/ViT-B-32:openai", "0123456789ab") == "open-clip_ViT-B-32%3Aopenai-0123456789ab"
+
+
+def test_features_that_follow_the_size_of_images_need_one_size():
+    wide, narrow = np.zeros((2, 3, 5)), np.ones((4, 3, 5))
+    assert np.array_equal(joined("pixels/haar4", [wide, narrow]), np.concatenate([wide, narrow]))
+    with pytest.raises(FeatureError, match="pixels/haar4 follows the size of the image, and the images are of several"):
+        joined("pixels/haar4", [wide, np.ones((4, 3, 6))])
