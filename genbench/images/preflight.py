@@ -179,9 +179,12 @@ class Report:
     """How many classes there are, if images come class by class; 0 if they do not, or have no labels."""
 
     def warnings(self) -> list[str]:
-        """What a reader of the numbers should know, one plain sentence each, the worst first."""
+        """What a reader of the numbers should know, one plain sentence each, the worst first; of no image, nothing.
+
+        Sources are never empty: a report is of no image where no features were asked for and none was looked at.
+        """
         if not self.count:
-            return ["There are no images."]
+            return []
         found = [
             self._value_range(),
             self._mixed_sizes(),

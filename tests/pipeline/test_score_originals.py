@@ -55,7 +55,9 @@ def test_pairs_and_sets_are_measured_and_recorded(world: World, emoji: Path, jpe
 
 
 def test_pairs_alone_need_no_network(world: World, emoji: Path, jpegs: Path) -> None:
-    found = rows(world.score(jpegs, "--originals", emoji, "--metrics", "psnr", "--limit", "5", "--format", "json"))
+    answer = world.score(jpegs, "--originals", emoji, "--metrics", "psnr", "--limit", "5", "--format", "json")
+    assert "warning" not in answer.err
+    found = rows(answer)
     assert found["psnr"]["value"] == pytest.approx(psnr(pixels(jpegs)[:5], pixels(emoji)[:5]).mean().item(), rel=1e-6)
     assert [path.parent.name.partition("-")[0] for path in world.features.rglob("*.npy")] == ["pixels_psnr"]
 
