@@ -33,7 +33,7 @@ from genbench.metrics.measure import measure_all
 from genbench.metrics.reference import Reference
 from genbench.plan import Plan, make_plan
 from genbench.records import ContributionFacts, MeasurementFacts
-from genbench.shards import Shard, ShardCache, space_folder, split
+from genbench.shards import Shard, ShardCache, joined, space_folder, split
 
 
 class Questions(NamedTuple):
@@ -163,8 +163,8 @@ def gather(subject: Subject, plan: Plan, extraction: Extraction, cache: ShardCac
         with console.progress(subject.title, plan.images, done=plan.images - plan.missing) as progress:
             fill(job, cache, progress.advance)
     by_space = {
-        space.name: np.concatenate(
-            [cache.read(subject.digest, folders[space.name], shard) for shard in subject.shards]
+        space.name: joined(
+            space.name, [cache.read(subject.digest, folders[space.name], shard) for shard in subject.shards]
         ).reshape(plan.images, -1)
         for space in extraction.spaces
     }
@@ -176,7 +176,7 @@ def gather(subject: Subject, plan: Plan, extraction: Extraction, cache: ShardCac
 def pixels(subject: Subject, space: str, cache: ShardCache) -> npt.NDArray[np.uint8]:
     """The pixels kept in a pseudo-space, (N, 3, H, W) uint8."""
     shards = subject.shards[:1] if space == PREVIEW else subject.shards
-    return np.concatenate([cache.read(subject.digest, space, shard) for shard in shards])
+    return joined(space, [cache.read(subject.digest, space, shard) for shard in shards])
 
 
 def _folders(spaces: Sequence[Space]) -> dict[str, str]:
