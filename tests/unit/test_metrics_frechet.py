@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from genbench.errors import FeatureError
+from genbench.metrics import frechet
 from genbench.metrics.frechet import frechet_distance, frechet_distance_of_moments
 from genbench.metrics.moments import Moments
 from genbench.metrics.reference import Reference
@@ -21,6 +22,16 @@ def test_low_rank_and_full_forms_agree(n: int) -> None:
     by_moments = frechet_distance_of_moments(Moments.from_features(generated), reference)
     assert by_features.value == pytest.approx(by_moments, rel=1e-9)
     assert by_features.value == by_features.mean_term + by_features.covariance_term
+
+
+@pytest.mark.parametrize("strip", [1, 4, 11, 256])
+def test_strips_of_any_width_give_the_distance_by_definition(monkeypatch: pytest.MonkeyPatch, strip: int) -> None:
+    monkeypatch.setattr(frechet, "_STRIP", strip)
+    x, y = Moments.from_features(gaussian(300, 11, 1.3, 0.2)), Moments.from_features(gaussian(200, 11))
+    # Heusel et al. 2017: tr (Σ Σr)^½ is the sum of roots of the product's eigenvalues, which are real.
+    roots = np.sqrt(np.linalg.eigvals(x.cov @ y.cov).real).sum()
+    expected = np.square(x.mean - y.mean).sum() + np.trace(x.cov) + np.trace(y.cov) - 2 * roots
+    assert frechet_distance_of_moments(x, y) == pytest.approx(expected, rel=1e-10)
 
 
 def test_commuting_covariances_have_the_textbook_distance() -> None:
