@@ -1,12 +1,10 @@
-"""What images are measured by: metrics and their feature spaces; and the way from images to numbers."""
+"""What images are measured by: metrics and their feature spaces; and the way from images to features."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,25 +12,20 @@ import numpy.typing as npt
 from torch import Tensor
 
 from genbench import console
-from genbench.contributions import Influences, class_contributions, influence_table
-from genbench.digest import SHORT, digest
+from genbench.digest import digest
 from genbench.engine.inputs import StoredImages
 from genbench.engine.local import PIXELS, PREVIEW, Images, Job, fill
-from genbench.errors import FeatureError, UsageError
+from genbench.errors import UsageError
 from genbench.features import spaces as feature_spaces
 from genbench.features.extractor import load_extractors
-from genbench.features.space import Precision
 from genbench.features.spaces import Space
 from genbench.images.preflight import Report, ShardFacts, preflight
 from genbench.images.sources import ImageSource
 from genbench.metrics import catalog
 from genbench.metrics.catalog import Metric, Need
-from genbench.metrics.comparison import Measurement
 from genbench.metrics.labels import Labels
-from genbench.metrics.measure import measure_all
-from genbench.metrics.reference import Reference
 from genbench.plan import Plan, make_plan
-from genbench.records import ContributionFacts, MeasurementFacts
+from genbench.precision import Precision
 from genbench.shards import Shard, ShardCache, joined, space_folder, split
 
 
@@ -86,11 +79,11 @@ class Extraction:
     """The feature networks, loaded when the first image needs them."""
 
     def __init__(self, spaces: Sequence[Space], *, device: str, cache: Path) -> None:
-        self.spaces, self.device, self._cache = tuple(spaces), device, cache
+        self.spaces, self.device, self.cache = tuple(spaces), device, cache
 
     @cached_property
     def _extract(self) -> Callable[[Tensor], dict[str, Tensor]]:
-        return load_extractors(self.spaces, device=self.device, cache=self._cache)
+        return load_extractors(self.spaces, device=self.device, cache=self.cache)
 
     def __call__(self, pixels: Tensor) -> dict[str, Tensor]:
         """uint8 (N, 3, H, W) => features by name of space."""
@@ -173,6 +166,25 @@ def gather(subject: Subject, plan: Plan, extraction: Extraction, cache: ShardCac
     return Features(by_space, report, facts)
 
 
+DEVIATION_IMAGES = 256
+"""First images of a subject whose features are taken both ways where they are fast, to tell what that moves."""
+
+
+def gather_exact(
+    subject: Subject, extraction: Extraction, cache: ShardCache, *, batch_size: int
+) -> dict[str, npt.NDArray[np.float32]] | None:
+    """Exact features of the first 256 images (of all, if there are fewer) beside fast ones; None beside exact ones.
+
+    The images are made or read a second time. Raises what `gather` raises.
+    """
+    if all(space.precision == "exact" for space in extraction.spaces):
+        return None
+    first = subject.first(DEVIATION_IMAGES)._replace(title=f"{subject.title}, exact features of the first")
+    spaces = [space.at("exact") for space in extraction.spaces]
+    exact = Extraction(spaces, device=extraction.device, cache=extraction.cache)
+    return gather(first, plan_subject(first, spaces, cache), exact, cache, batch_size=batch_size).by_space
+
+
 def pixels(subject: Subject, space: str, cache: ShardCache) -> npt.NDArray[np.uint8]:
     """The pixels kept in a pseudo-space, (N, 3, H, W) uint8."""
     shards = subject.shards[:1] if space == PREVIEW else subject.shards
@@ -181,111 +193,6 @@ def pixels(subject: Subject, space: str, cache: ShardCache) -> npt.NDArray[np.ui
 
 def _folders(spaces: Sequence[Space]) -> dict[str, str]:
     return {s.name: space_folder(s.name, s.digest) for s in spaces} | {PREVIEW: PREVIEW, PIXELS: PIXELS}
-
-
-class Evidence(NamedTuple):
-    """What metrics are computed from: features of the images, what they are compared with, and classes."""
-
-    features: Mapping[str, npt.NDArray[np.float32]]
-    """(N, d) by space."""
-    references: Mapping[str, Reference]
-    """By space."""
-    held_out: Mapping[str, Reference] = MappingProxyType({})
-    """Real images that the references do not hold, by space."""
-    labels: Labels | None = None
-    """Classes of the N images, by any numbers of their own: they are given those of the references."""
-    device: str = "cpu"
-
-    def numbered(self) -> Labels | None:
-        """The classes of the images under the numbers and names that the references have for them."""
-        known = next((r.labels for r in self.references.values() if r.labels is not None), None)
-        return self.labels.numbered_as(known) if self.labels is not None and known is not None else self.labels
-
-    def measure(self, metrics: Sequence[Metric], spaces: Mapping[str, Space]) -> dict[str, Measurement]:
-        """Every metric by its id; references must be of the exact form of `spaces`.
-
-        Raises `FeatureError` for features or references that a metric cannot be computed from honestly.
-        """
-        return measure_all(
-            metrics,
-            self.features,
-            self.references,
-            held_out=self.held_out,
-            labels=self.numbered(),
-            space_digests={name: space.at("exact").digest for name, space in spaces.items()},
-            device=self.device,
-        )
-
-
-class Answers(NamedTuple):
-    """What was asked, measured; each as it stands in the record."""
-
-    measurements: tuple[MeasurementFacts, ...]
-    contributions: tuple[ContributionFacts, ...]
-    """Of each class to each Fréchet distance; empty where classes are not known."""
-    influence: str | None
-    """Table of each image's influence on each Fréchet distance, below the cache folder; None without such distances."""
-
-
-def answers(
-    questions: Questions, subject: Subject, evidence: Evidence, cache: ShardCache, *, say: Callable[[str], None]
-) -> Answers:
-    """Measure every metric on the subject's images, and keep what each image does to Fréchet distances in the cache.
-
-    `say` hears each value.
-
-    Raises `FeatureError` for features or references that a metric cannot be computed from honestly.
-    """
-    started = time.perf_counter()
-    measured = evidence.measure(questions.metrics, questions.spaces)
-    facts = tuple(_facts(metric, measured[metric.id]) for metric in questions.metrics)
-    for metric, fact in zip(questions.metrics, facts, strict=True):
-        say(_line(metric, fact))
-    say(f"  metrics took {console.duration(time.perf_counter() - started)}")
-    influences = {name: m.influence for name, m in measured.items() if m.influence is not None}
-    labels = evidence.numbered()
-    return Answers(
-        measurements=facts,
-        contributions=class_contributions(influences, labels) if labels is not None else (),
-        influence=_keep_influences(questions, influences, subject, evidence, cache) if influences else None,
-    )
-
-
-def _keep_influences(
-    questions: Questions, influences: Influences, subject: Subject, evidence: Evidence, cache: ShardCache
-) -> str:
-    asked = {m.id: m for m in questions.metrics if m.id in influences}
-    identity = {
-        name: [m.statistic.version, questions.spaces[m.space].digest, evidence.references[m.space].digest]
-        for name, m in asked.items()
-    }
-    stem = f"{Shard(subject.shards[0].first, subject.n).stem}-{digest(identity)[:SHORT]}"
-    images = np.concatenate([np.arange(shard.first, shard.first + shard.size) for shard in subject.shards])
-    table = partial(influence_table, influences, images, evidence.numbered())
-    return cache.keep_influence(subject.digest, stem, table)
-
-
-def _facts(metric: Metric, measured: Measurement) -> MeasurementFacts:
-    if not np.isfinite(measured.value):
-        raise FeatureError(f"{metric.id} is {measured.value}", hint="look at the images: they may all be alike")
-    return MeasurementFacts(
-        metric=metric.id,
-        statistic=metric.statistic.name,
-        space=metric.space,
-        version=metric.statistic.version,
-        direction=metric.statistic.direction,
-        value=measured.value,
-        stderr=measured.stderr,
-        n=measured.n,
-        n_reference=measured.n_reference,
-        spread=measured.spread,
-    )
-
-
-def _line(metric: Metric, fact: MeasurementFacts) -> str:
-    error = "" if fact.stderr is None else f" ± {fact.stderr:.2g}"
-    spread = "" if fact.spread is None else f", spread {fact.spread:.2g}"
-    return f"  {metric.label:<24} {fact.value:.6g}{error}   (n {fact.n}, reference {fact.n_reference}{spread})"
 
 
 def stored_images(source: ImageSource, n: int) -> Subject:

@@ -18,6 +18,8 @@ from genbench.shards import ShardCache, space_folder, split
 
 IMAGE, PROMPT = "file_name", "prompt"
 """Columns of a .csv, keys of a .jsonl; Hugging Face's image folders call them so."""
+CLASS = "{class}"
+"""Where the name of a class goes in a template."""
 _BATCH = 64
 
 
@@ -46,6 +48,19 @@ def read_prompts(path: Path, images: Sequence[str]) -> tuple[str, ...]:
         if image not in by_name:
             raise UsageError(f"{path}: no prompt for image {image}", hint=f"add a row with {IMAGE} {image}")
     return tuple(by_name[image] for image in images)
+
+
+def prompts_of_classes(template: str, classes: Sequence[str] | None) -> tuple[str, ...]:
+    """The prompt of each image by its class: `template` with the class in place of ``{class}``.
+
+    Raises `UsageError` where classes are not known.
+    """
+    if classes is None:
+        raise UsageError(
+            f"the prompt {template!r} names the class of an image, and the classes are not known",
+            hint="put the images in one folder a class, or give --prompts a file",
+        )
+    return tuple(template.replace(CLASS, name) for name in classes)
 
 
 def _by_order(path: Path, text: str, n: int) -> tuple[str, ...]:

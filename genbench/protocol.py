@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from genbench.digest import digest
 from genbench.errors import FeatureError, UsageError
 from genbench.evaluation import Questions, parse_metrics
-from genbench.features.space import Precision
 from genbench.metrics.measure import check_needs
+from genbench.precision import Precision
 from genbench.references import References, Shelf
 from genbench.suites import Suite
 

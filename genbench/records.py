@@ -14,6 +14,7 @@ from pydantic import Field
 from genbench.digest import digest
 from genbench.errors import StoreError
 from genbench.files import TEMPORARY, write_atomically
+from genbench.precision import Precision
 from genbench.provenance import Provenance
 from genbench.schema import Strict
 
@@ -151,7 +152,7 @@ class Record(Strict):
     reference: ReferenceFacts
     held_out: ReferenceFacts | None = None
     """Real images that the reference does not hold, for the metrics that ask for some."""
-    precision: Literal["exact", "fast"] = "exact"
+    precision: Precision = "exact"
     """How the networks computed the features of the images; those of references are always exact."""
     spaces: dict[str, str]
     """Digest of each feature space."""

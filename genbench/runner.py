@@ -239,9 +239,9 @@ def _measure(block: Block, features: Features, extraction: Extraction, started: 
         features.by_space,
         protocol.references.by_space,
         protocol.held_out.by_space if protocol.held_out else {},
-        block.subject.labels,
-        gather_exact(block.subject, extraction, block.cache, batch_size=settings.batch_size),
-        settings.device,
+        labels=block.subject.labels,
+        exact=gather_exact(block.subject, extraction, block.cache, batch_size=settings.batch_size),
+        device=settings.device,
     )
     found = answers(protocol.questions, block.subject, evidence, block.cache, say=console.note)
     created, name = new_id()

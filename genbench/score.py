@@ -12,21 +12,23 @@ import numpy as np
 import numpy.typing as npt
 
 from genbench import console, provenance
+from genbench.answers import Evidence, answers
 from genbench.errors import UsageError, nearest
 from genbench.evaluation import (
-    Evidence,
     Extraction,
     Features,
     Questions,
     Subject,
-    answers,
     gather,
+    gather_exact,
     plan_subject,
     stored_images,
 )
 from genbench.features.space import Space
+from genbench.images.preflight import ShardFacts
 from genbench.images.sources import ImageSource, open_source
 from genbench.metrics.measure import check_needs
+from genbench.prompts import CLASS, prompt_features, prompts_of_classes, read_prompts
 from genbench.protocol import Protocol
 from genbench.reconstructions import Reconstructions
 from genbench.records import Costs, ImageFacts, Record, ReferenceFacts, SuiteFacts, new_id
@@ -55,14 +57,27 @@ class Sides(NamedTuple):
     """Real images that the reference does not hold."""
     pairs: Reconstructions | None = None
     """The images with the originals that they were made from."""
+    prompts: str | None = None
+    """File of the prompts that the images were made from, or a template with ``{class}``."""
+
+
+_NOTHING = References({}, ReferenceFacts(name="none", sha256={}, n={}))
 
 
 def score(
-    path: Path, reference: str, questions: Questions, settings: Settings, *, held_out: str | None = None
+    path: Path,
+    reference: str | None,
+    questions: Questions,
+    settings: Settings,
+    *,
+    held_out: str | None = None,
+    prompts: str | None = None,
 ) -> Record:
     """Measure the images at `path` against `reference`: images of any kind, a statistics file, or a packaged name.
 
-    `held_out` names other real images in the same ways, for the metrics that need some.
+    `held_out` names other real images in the same ways, for the metrics that need some; `prompts` is a file of what the
+    images were made from (see `genbench.prompts`), or a template for images in class folders. Metrics that compare with
+    prompts alone need no reference.
 
     Raises `ImageError` for images that cannot be read, `FeatureError` and `UsageError` for a reference or held-out
     images that do not serve the metrics.
@@ -73,9 +88,15 @@ def score(
             "--held-out is given, and no metric that is asked for reads held-out images",
             hint="leave it out, or ask for a metric such as fld@inception-tf",
         )
+    if prompts is not None and not _prompted(questions):
+        raise UsageError(
+            "--prompts is given, and no metric that is asked for reads prompts",
+            hint="leave it out, or ask for clip-score",
+        )
     sides = Sides(
-        _references(reference, questions.compared, settings),
+        _references(reference, questions.compared, settings) if reference is not None else _NOTHING,
         _references(held_out, questions.held_out, settings) if held_out is not None else None,
+        prompts=prompts,
     )
     n = min(len(source), settings.limit or len(source))
     return _record(source, n, questions, sides, settings, None)
@@ -130,20 +151,33 @@ def _record(
     protocol: Protocol | None,
 ) -> Record:
     started = time.perf_counter()
-    references, held_out, pairs = sides
+    references, held_out, pairs, prompts = sides
     subject = stored_images(source, n)
     held_out_by_space = held_out.by_space if held_out else {}
     labelled = subject.labels is not None
-    check_needs(questions.metrics, references.by_space, held_out_by_space, labelled=labelled)
-    features = _features(subject, questions, settings)
+    check_needs(
+        questions.metrics, references.by_space, held_out_by_space, labelled=labelled, prompted=prompts is not None
+    )
+    cache = ShardCache(settings.cache)
+    spaces = [space for space in questions.spaces.values() if not space.paired]
+    extraction = Extraction(spaces, device=settings.device, cache=settings.cache)
+    features = _features(subject, extraction, cache, settings)
     if protocol:
         _check_sizes(source, features, protocol.suite.resolution)
     for warning in features.report.warnings():
         console.warn(f"{source.name}: {warning}")
     console.note(f"{source.name}: {n} images against {references.facts.name}")
     by_space = features.by_space | (_of_pairs(pairs, questions, settings) if pairs else {})
-    evidence = Evidence(by_space, references.by_space, held_out_by_space, subject.labels, settings.device)
-    found = answers(questions, subject, evidence, ShardCache(settings.cache), say=console.note)
+    exact = gather_exact(subject, extraction, cache, batch_size=settings.batch_size)
+    evidence = Evidence(
+        by_space,
+        references.by_space,
+        held_out_by_space,
+        labels=subject.labels,
+        exact=exact,
+        device=settings.device,
+    )
+    found = answers(questions, subject, evidence, cache, say=console.note)
     created, name = new_id()
     return Record(
         id=name,
@@ -166,10 +200,7 @@ def _record(
     )
 
 
-def _features(subject: Subject, questions: Questions, settings: Settings) -> Features:
-    spaces = [space for space in questions.spaces.values() if not space.paired]
-    extraction = Extraction(spaces, device=settings.device, cache=settings.cache)
-    cache = ShardCache(settings.cache)
+def _features(subject: Subject, extraction: Extraction, cache: ShardCache, settings: Settings) -> Features:
     plan = plan_subject(subject, extraction.spaces, cache)
     return gather(subject, plan, extraction, cache, batch_size=settings.batch_size)
 
@@ -182,6 +213,25 @@ def _of_pairs(pairs: Reconstructions, questions: Questions, settings: Settings) 
         weights=settings.cache,
         batch_size=settings.batch_size,
     )
+
+
+def _prompted(questions: Questions) -> list[Space]:
+    """The spaces in which images are compared with their prompts."""
+    return [questions.spaces[metric.space] for metric in questions.metrics if "prompts" in metric.statistic.needs]
+
+
+def _embedded(
+    prompts: str, subject: Subject, features: Features, questions: Questions, settings: Settings
+) -> dict[str, npt.NDArray[np.float32]]:
+    if CLASS in prompts:
+        texts = prompts_of_classes(prompts, subject.folders)
+    else:
+        facts = [ShardFacts.from_json(found["preflight"]) for found in features.facts]
+        texts = read_prompts(Path(prompts), [name for one in facts for name in one.names])
+    return {
+        space.name: prompt_features(texts, space, device=settings.device, cache=settings.cache)
+        for space in _prompted(questions)
+    }
 
 
 def _check_sizes(source: ImageSource, features: Features, resolution: int) -> None:

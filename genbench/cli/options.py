@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from genbench.precision import Precision
+
 ResultsOption = Annotated[Path | None, typer.Option("--results", help="Folder of records.", show_default="results")]
 CacheOption = Annotated[
     Path | None, typer.Option("--cache", help="Folder of features and weights.", show_default="~/.cache/genbench")
@@ -19,6 +21,14 @@ DeviceOption = Annotated[
 BatchOption = Annotated[int, typer.Option("--batch-size", min=1, help="Images a batch; changes no number.")]
 LimitOption = Annotated[
     int | None, typer.Option("--limit", min=2, help="Only so many images: a smoke test, kept out of leaderboards.")
+]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option(
+        "--precision",
+        help="fast: networks in bfloat16; each value says by how much exact features of 256 images differ from it, "
+        "and enters leaderboards of its own.",
+    ),
 ]
 
 

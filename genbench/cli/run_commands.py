@@ -14,6 +14,7 @@ from genbench.cli.options import (
     CacheOption,
     DeviceOption,
     LimitOption,
+    PrecisionOption,
     RegistryOption,
     ResultsOption,
     SuitesOption,
@@ -49,6 +50,7 @@ def run(
     ] = None,
     device_name: DeviceOption = None,
     batch_size: BatchOption = 64,
+    precision: PrecisionOption = "exact",
     results: ResultsOption = None,
     cache: CacheOption = None,
     registry: RegistryOption = None,
@@ -102,7 +104,7 @@ def run(
     if not dry_run:
         check_writable(settings.results)
     shelf = Shelf(registries, settings.cache, settings.device, batch_size)
-    blocks = runner.blocks(load_protocol(chosen, shelf), runs, settings)
+    blocks = runner.blocks(load_protocol(chosen, shelf, precision), runs, settings)
     finished = {b.title: record for b in blocks if (record := b.finished())}
     work = [b for b in blocks if keep_images or b.title not in finished]
     console.note(runner.describe_plan(work, len(blocks) - len(finished), len(finished)))
@@ -155,6 +157,14 @@ def score(
             "--originals", help="What the images are reconstructions of, in their order and under their names."
         ),
     ] = None,
+    prompts: Annotated[
+        str | None,
+        typer.Option(
+            "--prompts",
+            help="What the images were made from, for CLIP score: a .txt in their order, a .csv or .jsonl of file_name "
+            'and prompt, or "a photo of a {class}" for class folders.',
+        ),
+    ] = None,
     suite: Annotated[
         str | None, typer.Option("--suite", help="Measure as this suite does; brings its reference.")
     ] = None,
@@ -170,6 +180,7 @@ def score(
     limit: LimitOption = None,
     device_name: DeviceOption = None,
     batch_size: BatchOption = 64,
+    precision: PrecisionOption = "exact",
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Threads that decode.")] = None,
     record: Annotated[bool, typer.Option("--record/--no-record", help="Keep the result as a record.")] = True,
     results: ResultsOption = None,
@@ -186,7 +197,8 @@ def score(
     from genbench.score import score as measure
     from genbench.suites import find_suite
 
-    if [reference, suite, originals].count(None) != 2:
+    sides = [reference, suite, originals]
+    if sides.count(None) != 2 and (prompts is None or any(sides)):
         raise UsageError(
             "give one of --reference, --suite and --originals",
             hint=f"genbench score {path} --reference FOLDER, or --suite with a name of `genbench list suites`",
@@ -195,6 +207,10 @@ def score(
         raise UsageError(
             "--held-out and --originals exclude each other",
             hint="score the images against a --reference for metrics of held-out images",
+        )
+    if prompts is not None and (suite is not None or originals is not None):
+        raise UsageError(
+            "--prompts goes with --reference or alone", hint="score the images once more with --metrics clip-score"
         )
     registries = data_folders("registry", registry)
     settings = Settings(
@@ -214,16 +230,18 @@ def score(
         if held_out is not None:
             raise UsageError("--held-out and --suite exclude each other", hint="a suite names its own held-out images")
         chosen = find_suite(suite, data_folders("suites", suites))
-        made = score_suite(
-            path, load_protocol(chosen, Shelf(registries, settings.cache, settings.device, batch_size)), settings
-        )
+        shelf = Shelf(registries, settings.cache, settings.device, batch_size)
+        made = score_suite(path, load_protocol(chosen, shelf, precision), settings)
     elif originals is not None:
+        if precision != "exact":
+            raise UsageError("--precision and --originals exclude each other", hint="leave --precision out")
         made = score_reconstructions(
             path, originals, parse_metrics(_names(metrics or "psnr,ssim,lpips,rfid"), originals=True), settings
         )
     else:
-        questions = parse_metrics(_names(metrics or "fid,kid,precision,recall"))
-        made = measure(path, str(reference), questions, settings, held_out=held_out)
+        usual = "fid,kid,precision,recall" if reference is not None else "clip-score"
+        questions = parse_metrics(_names(metrics or usual), precision)
+        made = measure(path, reference, questions, settings, held_out=held_out, prompts=prompts)
     _print_score(made, form)
     if record:
         console.note(f"record {write_record(made, folder)}")
@@ -237,7 +255,9 @@ def _print_score(record: Record, form: Format) -> None:
     from genbench.metrics.catalog import parse
 
     measured = record.measurements
-    further = [name for name in ("spread",) if any(getattr(m, name) is not None for m in measured)]
+    further = [
+        name for name in ("spread", "deviation", "deviation_n") if any(getattr(m, name) is not None for m in measured)
+    ]
     columns = ("value", "stderr", "n", "n_reference", *further)
     rows = [(parse(m.metric).name, m.space, *(getattr(m, column) for column in columns)) for m in measured]
     print_rows(("metric", "space", *columns), rows, form)

@@ -14,6 +14,7 @@ from genbench import console
 from genbench.cli.options import RegistryOption, ResultsOption, SuitesOption
 from genbench.cli.output import print_cells, print_rows
 from genbench.paths import data_folders, results_folder
+from genbench.precision import Precision
 from genbench.report.tables import Format
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ def leaderboard(
     suite: Annotated[str, typer.Argument(help="Name of a suite.")],
     *,
     metric: Annotated[list[str] | None, typer.Option("--metric", help="Show this metric; may be repeated.")] = None,
+    precision: Annotated[
+        Precision, typer.Option("--precision", help="Show what was measured with such features.")
+    ] = "exact",
     form: FormatOption = Format.TABLE,
     results: ResultsOption = None,
     registry: RegistryOption = None,
@@ -66,7 +70,8 @@ def leaderboard(
     with Store.open(
         results_folder(results), registry=data_folders("registry", registry), suites=data_folders("suites", suites)
     ) as store:
-        board = read(store, suite, metrics=metric or (), widths={name: space.width for name, space in SPACES.items()})
+        widths = {name: space.width for name, space in SPACES.items()}
+        board = read(store, suite, metrics=metric or (), widths=widths, precision=precision)
     if form in {Format.CSV, Format.JSON}:
         print_rows(board.rows.columns, board.rows.rows, form)
     else:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from genbench.errors import FeatureError, WeightsError
 from genbench.features import effnet, encoders, haar, inception, openclip, vgg
 from genbench.features.precision import computing, lower
-from genbench.features.space import Precision, Reduction, Space
+from genbench.features.space import Reduction, Space
+from genbench.precision import Precision
 from genbench.tokens.correlogram import correlograms
 from genbench.tokens.layout import layouts
 from genbench.weights import Located, WeightFile, find, locate

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 import torch
 from torch import nn
 
-from genbench.features.space import Precision
+from genbench.precision import Precision
 
 
 def computing(precision: Precision, device: torch.device) -> AbstractContextManager[None]:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from genbench.digest import digest
+from genbench.precision import Precision
 from genbench.weights import WeightFile
 
-Precision = Literal["exact", "fast"]
-"""exact: strict float32. fast: the network in bfloat16; other values, so another digest."""
 Reduction = Literal["correlogram", "layout"]
 """`genbench.tokens.correlogram` or `genbench.tokens.layout` of an image's tokens, on a square grid."""
 

@@ -20,7 +20,7 @@ class Leaderboard(NamedTuple):
     headings: tuple[str, ...]
     """Of the wide table: run, metrics with the arrow of the better direction, n, cost, date, digest."""
     cells: tuple[tuple[str, ...], ...]
-    """The wide table, best first by the first metric; ``value ± stderr``."""
+    """The wide table, best first by the first metric; ``value ± stderr``, ``(s …)`` the spread over blocks."""
     notes: tuple[str, ...]
     """What the numbers mean and what they do not, in sentences."""
     rows: Rows
@@ -28,7 +28,12 @@ class Leaderboard(NamedTuple):
 
 
 def leaderboard(
-    store: Store, suite: str, *, metrics: Sequence[str] = (), widths: Mapping[str, int] | None = None
+    store: Store,
+    suite: str,
+    *,
+    metrics: Sequence[str] = (),
+    widths: Mapping[str, int] | None = None,
+    precision: str = "exact",
 ) -> Leaderboard:
     """Read the leaderboard of a suite.
 
@@ -37,10 +42,11 @@ def leaderboard(
         suite: id of the suite.
         metrics: ids or aliases to show, in this order; none means all, in the suite's order.
         widths: dimensions of the feature spaces, for the note on the bias of FD; spaces left out are not remarked on.
+        precision: of the features, exact or fast; the two never stand in one table.
 
     Raises `UsageError` for an unknown suite, one without results, and a metric that it does not have.
     """
-    rows = _current_rows(store, suite)
+    rows = _current_rows(store, suite, precision)
     wanted = [parse(name).id for name in metrics]
     known = sorted({row["metric"] for row in rows})
     for metric in wanted:
@@ -52,7 +58,11 @@ def leaderboard(
     return Leaderboard(
         headings=("run", *(_heading(shown, column) for column in columns), "n", "NFE", "s/image", "date", "digest"),
         cells=tuple(table),
-        notes=(*_notes(shown, columns, widths or {}), *_older(store, suite)),
+        notes=(
+            *_notes(shown, columns, widths or {}),
+            *(_deviations(store, shown, columns) if precision == "fast" else ()),
+            *_not_shown(store, suite, precision),
+        ),
         rows=_ordered(shown, columns),
     )
 
@@ -62,8 +72,10 @@ Column = tuple[str, int]
 """Metric id and version."""
 
 
-def _current_rows(store: Store, suite: str) -> list[Row]:
-    answer = store.query("SELECT * FROM leaderboard WHERE suite = ? AND is_current", [suite])
+def _current_rows(store: Store, suite: str, precision: str) -> list[Row]:
+    answer = store.query(
+        "SELECT * FROM leaderboard WHERE suite = ? AND is_current AND precision = ?", [suite, precision]
+    )
     if answer.rows:
         return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
     files = {name for (name,) in store.query("SELECT suite FROM suites").rows}
@@ -72,7 +84,26 @@ def _current_rows(store: Store, suite: str) -> list[Row]:
         raise unknown("suite", suite, files | measured, lister="genbench list suites")
     limited = store.query("SELECT count(*) FROM runs WHERE suite = ? AND limited", [suite]).rows[0][0]
     smoke = f" ({limited} made with --limit do not count)" if limited else ""
-    raise UsageError(f"{store.file.parent}: no results of suite {suite}{smoke}", hint=f"`genbench run {suite}`")
+    of_features = " from fast features" if precision == "fast" else ""
+    raise UsageError(
+        f"{store.file.parent}: no results of suite {suite}{of_features}{smoke}",
+        hint=f"`genbench run {suite}{_option(precision)}`" + _elsewhere(store, suite, precision),
+    )
+
+
+def _option(precision: str) -> str:
+    return " --precision fast" if precision == "fast" else ""
+
+
+def _other(precision: str) -> str:
+    return "exact" if precision == "fast" else "fast"
+
+
+def _elsewhere(store: Store, suite: str, precision: str) -> str:
+    """Where the results of the other precision are, if there are some."""
+    other = _other(precision)
+    found = store.query("SELECT count(*) FROM leaderboard WHERE suite = ? AND precision = ?", [suite, other]).rows[0][0]
+    return f", or `genbench leaderboard {suite}{_option(other)}` for what was measured {other}" if found else ""
 
 
 def _columns(rows: Sequence[Row], wanted: Sequence[str]) -> list[Column]:
@@ -121,10 +152,7 @@ def _wide(rows: Sequence[Row], columns: Sequence[Column]) -> list[tuple[str, ...
         table.append(
             (
                 cell(run),
-                *(
-                    uncertain(measured[column]["value"], measured[column]["stderr"]) if column in measured else ""
-                    for column in columns
-                ),
+                *(_value(measured[column]) if column in measured else "" for column in columns),
                 str(n),
                 cell(latest["nfe"]),
                 "" if seconds is None else f"{seconds:.2g}",
@@ -133,6 +161,12 @@ def _wide(rows: Sequence[Row], columns: Sequence[Column]) -> list[tuple[str, ...
             )
         )
     return table
+
+
+def _value(row: Row) -> str:
+    """``value ± stderr``, and the spread over seed blocks to two digits where there are several."""
+    spread = row["seed_spread"]
+    return uncertain(row["value"], row["stderr"]) + ("" if spread is None else f" (s {spread:.2g})")
 
 
 def _ordered(rows: Sequence[Row], columns: Sequence[Column]) -> Rows:
@@ -156,7 +190,8 @@ def _notes(rows: Sequence[Row], columns: Sequence[Column], widths: Mapping[str, 
         spread = "1" if blocks[0] == 1 else str(blocks[0])
         number = str(blocks[-1]) if len(blocks) == 1 else f"{spread} to {blocks[-1]}"
         notes.append(
-            f"Values are means over {number} seed blocks of n images each; `--format json` gives their spread."
+            f"Values are means over {number} seed blocks of n images each; s is the sample standard deviation of the "
+            "blocks' values, that of one block and not of the mean."
         )
     notes += [_bias(metric, counts, widths) for metric, _ in columns if metric.startswith("fd@")]
     return notes
@@ -174,15 +209,48 @@ def _bias(metric: str, counts: Sequence[int], widths: Mapping[str, int]) -> str:
     )
 
 
-def _older(store: Store, suite: str) -> list[str]:
-    rows = store.query(
-        "SELECT count(DISTINCT run), count(DISTINCT suite_digest) FROM leaderboard WHERE suite = ? AND NOT is_current",
-        [suite],
+def _deviations(store: Store, rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
+    """How far fast features took each metric from exact ones, where that was measured."""
+    found = store.query(
+        "SELECT metric, version, max(abs(deviation)), min(deviation_n) FROM measurements JOIN runs USING (record_id) "
+        "WHERE suite = ? AND suite_digest = ? AND NOT limited AND deviation IS NOT NULL GROUP BY metric, version",
+        [rows[0]["suite"], rows[0]["suite_digest"]],
     ).rows
-    runs, digests = rows[0]
-    if not runs:
-        return []
-    return [
-        f"Not shown: {runs} run{'s' * (runs > 1)} measured before the suite changed "
-        f"({digests} older digest{'s' * (digests > 1)}); `genbench run {suite}` repeats them."
+    largest = {(metric, version): (deviation, n) for metric, version, deviation, n in found}
+    told = [
+        f"{_label(column[0])} {largest[column][0]:.2g} ({largest[column][1]:,} images)"
+        for column in columns
+        if column in largest
     ]
+    measured = (
+        f"Largest difference from exact, on the first images of a block: {', '.join(told)}."
+        if told
+        else "Their difference from exact is not measured for these metrics."
+    )
+    return [f"Features were computed fast, in bfloat16; the reference's are exact. {measured}"]
+
+
+def _not_shown(store: Store, suite: str, precision: str) -> list[str]:
+    """Runs of an older form of the suite, and of the other precision."""
+    runs, digests = store.query(
+        "SELECT count(DISTINCT run), count(DISTINCT suite_digest) FROM leaderboard "
+        "WHERE suite = ? AND precision = ? AND NOT is_current",
+        [suite, precision],
+    ).rows[0]
+    told = []
+    if runs:
+        told.append(
+            f"Not shown: {_runs(runs)} measured before the suite changed "
+            f"({digests} older digest{'s' * (digests > 1)}); `genbench run {suite}{_option(precision)}` repeats them."
+        )
+    other = _other(precision)
+    apart = store.query(
+        "SELECT count(DISTINCT run) FROM leaderboard WHERE suite = ? AND precision = ? AND is_current", [suite, other]
+    ).rows[0][0]
+    if apart:
+        told.append(f"Not shown: {_runs(apart)} measured {other}; `genbench leaderboard {suite}{_option(other)}`.")
+    return told
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'s' * (count > 1)}"

@@ -169,7 +169,7 @@ def right_aligned(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> li
 
 def _like_number(text: str) -> bool:
     try:
-        float(text.partition(" ± ")[0])
+        float(text.partition(" ± ")[0].partition(" (s ")[0])
     except ValueError:
         return False
     return True

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import typer
@@ -58,6 +59,8 @@ def add(
     block: int = 0,
     n: int = 256,
     limited: bool = False,
+    precision: Literal["exact", "fast"] = "exact",
+    deviation: float | None = None,
 ) -> None:
     variant, _, preset = run.partition("@")
     measurements = tuple(
@@ -71,6 +74,8 @@ def add(
             stderr=stderr,
             n=n,
             n_reference=1000,
+            deviation=deviation,
+            deviation_n=None if deviation is None else 128,
         )
         for metric, (value, stderr) in values.items()
     )
@@ -94,6 +99,7 @@ def add(
         images=ImageFacts(source="sampler", digest="i", n=n),
         reference=ReferenceFacts(name="toy", sha256={}, n={}),
         spaces={},
+        precision=precision,
         measurements=measurements,
         costs=Costs(nfe=50, seconds_per_image=0.01234, wall_seconds=1.0),
         provenance=PROVENANCE,
@@ -183,9 +189,42 @@ def test_several_blocks_and_counts(results: Path) -> None:
     with Store.open(results) as store:
         board = leaderboard(store, "quick", metrics=["fid"])
     assert [(row[0], row[2]) for row in board.cells] == [("toy@big", "5000"), ("toy@ode", "256"), ("toy@sde", "256")]
+    # Mean 21.06 of 20.12 and 22, standard error √(0.9877² + 1²) / 2, sample deviation (22 - 20.123) / √2.
+    assert [row[1] for row in board.cells] == ["5.00 ± 0.10", "21.06 ± 0.70 (s 1.3)", "31.2 ± 1.5"]
     notes = " ".join(board.notes)
     assert "means over 1 to 2 seed blocks" in notes
+    assert "s is the sample standard deviation of the blocks' values" in notes
     assert "FID at n = 256 and 5,000 is biased" in notes
+
+
+def test_columns_with_a_spread_are_aligned_as_numbers(results: Path) -> None:
+    add(results, 2, "toy@ode", {"fd@inception-tf": (22.0, 1.0)}, block=1)
+    lines = call("leaderboard", "quick", "--results", str(results), "--metric", "fid").stdout.splitlines()
+    assert lines[2].startswith("toy@ode  21.06 ± 0.70 (s 1.3)  ")
+    assert lines[3].startswith("toy@sde            31.2 ± 1.5  ")
+
+
+def test_fast_and_exact_results_never_stand_in_one_table(results: Path) -> None:
+    options = {"suite_digest": "f" * 64, "precision": "fast"}
+    add(results, 7, "toy@ode", {"fd@inception-tf": (20.5, 1.0)}, deviation=-0.375, **options)
+    add(results, 8, "toy@sde", {"fd@inception-tf": (31.5, 1.5)}, deviation=0.25, **options)
+    exact = call("leaderboard", "quick", "--results", str(results)).stdout
+    assert "20.12 ± 0.99" in exact
+    assert "20.5" not in exact
+    assert "Not shown: 2 runs measured fast; `genbench leaderboard quick --precision fast`." in exact
+    fast = call("leaderboard", "quick", "--results", str(results), "--precision", "fast").stdout
+    assert "20.5 ± 1.0" in fast
+    assert "20.12" not in fast
+    assert "Largest difference from exact, on the first images of a block: FID 0.38 (128 images)." in fast
+    assert "Not shown: 2 runs measured exact; `genbench leaderboard quick`." in fast
+
+
+def test_no_fast_results_say_where_the_exact_ones_are(results: Path) -> None:
+    error = failure("leaderboard", "quick", "--results", str(results), "--precision", "fast")
+    assert str(error) == f"{results}: no results of suite quick from fast features"
+    assert error.hint == (
+        "`genbench run quick --precision fast`, or `genbench leaderboard quick` for what was measured exact"
+    )
 
 
 def test_results_of_the_suite_as_it_was_are_mentioned_only(results: Path) -> None:
