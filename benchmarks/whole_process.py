@@ -115,7 +115,7 @@ def build_reference(images: Path, folder: Path) -> Path:
     """The features and moments of the reference, as `genbench reference build` keeps them."""
     program = [str(Path(sys.executable).with_name("genbench")), "reference", "build", str(images), "--device", "cpu"]
     arguments = ["--name", images.name, "--space", SPACE, "--out", str(folder), "--cache", str(folder / "cache")]
-    subprocess.run([*program, *arguments], check=True)
+    subprocess.run([*program, *arguments], stdout=subprocess.DEVNULL, check=True)
     (built,) = folder.glob(f"references/{images.name}/*.safetensors")
     return built
 
@@ -128,6 +128,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1, help="the fastest of each counts")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--folder", type=Path, help="keep pictures and the reference here for the next time")
+    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.folder or Path(scratch)
@@ -153,7 +154,10 @@ def compare(folder: Path, options: argparse.Namespace) -> list[Run]:
 
 
 def report(runs: Sequence[Run], options: argparse.Namespace) -> None:
-    """A Markdown table."""
+    """A Markdown table, or JSON lines."""
+    if options.json:
+        sys.stdout.writelines(json.dumps(run._asdict()) + "\n" for run in runs)
+        return
     peer = runs[0]
     print(f"{options.images} PNG {SIDE}x{SIDE} against {options.reference}, {options.threads} threads,")
     print(f"torch {torch.__version__}, best of {options.rounds}\n")
