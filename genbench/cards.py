@@ -55,7 +55,8 @@ class Decoder(Strict):
     """``registry/decoders/<name>.toml``."""
     scale: float = Field(default=1.0, gt=0)
     statistics: Weights | None = None
-    """Channel statistics of the latents: ``mean`` and ``std``, or ``latents_scale`` and ``latents_bias``."""
+    """Statistics of the latents: ``mean`` and ``std``, ``mean`` and ``var``, or ``latents_scale`` and
+    ``latents_bias``."""
     weights: Weights | None = None
     """The variant's own decoder, instead of the weights that the decoder's file names."""
 
@@ -67,8 +68,11 @@ class DecoderCard(Strict):
     title: str
     code: str | None = None
     licence: str | None = None
+    family: Literal["autoencoder-kl", "rae"] = "autoencoder-kl"
+    """The autoencoder of latent diffusion, or RAE's decoder of a vision encoder's tokens."""
     network: dict[str, Any]
-    """Arguments of `genbench.methods.latents.settings.AutoencoderNetwork`."""
+    """Arguments of `AutoencoderNetwork` in ``genbench/methods/latents``, or `DecoderNetwork` in
+    ``genbench/methods/rae``."""
     manifest: str | None = None
     """``registry/manifests/<name>.json``, the official keys and shapes."""
     weights: Weights | None = None

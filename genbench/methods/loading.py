@@ -14,8 +14,10 @@ from genbench.digest import digest, digest_file
 from genbench.errors import ConfigError, WeightsError
 from genbench.methods.families import Sampler, SamplerClass, import_object, settings_model
 from genbench.methods.latents.autoencoder import Autoencoder
-from genbench.methods.latents.decoder import Decoded, LatentDecoder, latent_statistics
+from genbench.methods.latents.decoder import Decoded, ImageDecoder, LatentDecoder, latent_statistics
 from genbench.methods.latents.settings import AutoencoderNetwork
+from genbench.methods.rae.decoder import RAEImageDecoder
+from genbench.methods.rae.settings import ImageDecoderNetwork
 from genbench.methods.runs import Run
 from genbench.schema import check
 from genbench.weights import WeightFile, load_tensors, locate
@@ -121,11 +123,16 @@ def load_sampler(run: Run, weights: WeightsOnDisk | None, device: str) -> Sample
 
 
 def _decoder(found: DecoderOnDisk, device: torch.device) -> LatentDecoder:
-    network = check(AutoencoderNetwork, found.card.network, f"decoders/{found.card.id}.toml: network")
+    where = f"decoders/{found.card.id}.toml: network"
     source = found.source
     state = _state(found.weights.path, source) if source else None
+    decoder: ImageDecoder
+    if found.card.family == "rae":
+        decoder = RAEImageDecoder(check(ImageDecoderNetwork, found.card.network, where), state, device)
+    else:
+        decoder = Autoencoder(check(AutoencoderNetwork, found.card.network, where), state, device)
     statistics = latent_statistics(found.statistics.path) if found.statistics else None
-    return LatentDecoder(Autoencoder(network, state, device), scale=found.use.scale, statistics=statistics)
+    return LatentDecoder(decoder, scale=found.use.scale, statistics=statistics)
 
 
 def _state(path: Path, source: Weights) -> dict[str, Tensor]:

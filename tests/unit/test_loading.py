@@ -17,6 +17,8 @@ from genbench.methods.latents.decoder import latent_statistics
 from genbench.methods.latents.settings import AutoencoderNetwork
 from genbench.methods.loading import WeightsOnDisk, find_weights, load_sampler
 from genbench.methods.noise import SeededNoise
+from genbench.methods.rae.decoder import RAEDecoder, RAEImageDecoder
+from genbench.methods.rae.settings import ImageDecoderNetwork
 from genbench.methods.runs import Run, make_run
 from genbench.methods.sit.sampler import SiTSampler
 from genbench.schema import check
@@ -144,10 +146,26 @@ def test_statistics_of_other_names_are_refused(tmp_path: Path) -> None:
     assert latent_statistics(tmp_path / "e.safetensors") == (torch.tensor([1.0]), torch.tensor([0.25]))
 
 
+def test_an_rae_decoder_gives_the_range_of_every_other(tmp_path: Path) -> None:
+    sizes = {"decoder_intermediate_size": 24, "decoder_num_attention_heads": 2, "decoder_num_hidden_layers": 1}
+    shape = {"hidden_size": 6, "decoder_hidden_size": 16, **sizes, "image_size": 8, "patch_size": 4}
+    state = dict(RAEDecoder(**shape).state_dict())
+    state["decoder_pred.weight"] = torch.zeros_like(state["decoder_pred.weight"])
+    state["decoder_pred.bias"] = torch.zeros_like(state["decoder_pred.bias"])
+    network = ImageDecoderNetwork(**shape, image_mean=(0.5, 0.25, 1.0), image_std=(1, 1, 1))
+    images = RAEImageDecoder(network, state, torch.device("cpu")).decode(torch.randn(2, 6, 2, 2))
+    # Patches of zero are the mean of the encoder's processor, in [0, 1].
+    assert torch.equal(images, torch.tensor([0.0, -0.5, 1.0]).view(1, 3, 1, 1).expand(2, 3, 8, 8))
+    save_file({"mean": torch.ones(6, 2, 2), "var": torch.full((6, 2, 2), 4 - 1e-5)}, tmp_path / "stat.safetensors")
+    assert torch.allclose(latent_statistics(tmp_path / "stat.safetensors").std, torch.tensor(2.0))
+
+
 def test_every_packaged_decoder_is_known_and_its_network_can_be_built() -> None:
     used = {v.decoder.name for card in load_cards([REGISTRY]).values() for v in card.variants.values() if v.decoder}
+    models = {"autoencoder-kl": AutoencoderNetwork, "rae": ImageDecoderNetwork}
     for name in used:
-        check(AutoencoderNetwork, load_decoder(name, [REGISTRY]).network, name)
+        decoder = load_decoder(name, [REGISTRY])
+        check(models[decoder.family], decoder.network, name)
     assert {"sd-vae-ft-ema", "vavae-f16d32"} <= used
 
 

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from genbench.errors import WeightsError
 from genbench.methods.families import Sampler
-from genbench.methods.latents.autoencoder import Autoencoder
 from genbench.methods.noise import Noise
 from genbench.weights import load_tensors
 
 CELLS = 8 * 32 * 32
 """Latent cells decoded at once: eight images of 256 px at a factor of 8, some 4 GB of activations in float32."""
+
+
+VARIANCE_EPSILON = 1e-5
+"""What RAE adds to a variance before its root."""
+
+
+class ImageDecoder(Protocol):
+    """A network from latents to pixels."""
+
+    @property
+    def parameters(self) -> int:
+        """Of the network, an encoder that comes with it included."""
+        ...
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents (N, C, h, w) in the network's own scale => float32 (N, 3, H, W), about [-1, 1]."""
+        ...
 
 
 class LatentStatistics(NamedTuple):
@@ -27,15 +43,18 @@ class LatentStatistics(NamedTuple):
 
 
 def latent_statistics(path: Path) -> LatentStatistics:
-    """Read the statistics of VA-VAE (``mean``, ``std``) or of REPA-E and iREPA (``latents_bias``, ``latents_scale``).
+    """Read statistics by their authors' names.
 
-    Raises `WeightsError` for a file of neither.
+    VA-VAE keeps ``mean`` and ``std``, RAE ``mean`` and ``var``, REPA-E and iREPA ``latents_bias`` and
+    ``latents_scale``, by which latents were multiplied. Raises `WeightsError` for a file of none of them.
     """
     found = {key: value.float() for key, value in load_tensors(path).items()}
     if {"mean", "std"} <= found.keys():
         return LatentStatistics(found["mean"], found["std"])
     if {"latents_bias", "latents_scale"} <= found.keys():
         return LatentStatistics(found["latents_bias"], 1 / found["latents_scale"])
+    if {"mean", "var"} <= found.keys():
+        return LatentStatistics(found["mean"], (found["var"] + VARIANCE_EPSILON).sqrt())
     raise WeightsError(
         f"{path}: holds {', '.join(found)}, not mean and std of latents, nor latents_scale and latents_bias",
         hint="name the authors' statistics file under [variants.<name>.decoder.statistics]",
@@ -43,13 +62,13 @@ def latent_statistics(path: Path) -> LatentStatistics:
 
 
 class LatentDecoder:
-    """Sampled latents z => images: the autoencoder decodes z / scale, or std·(z / scale) + mean."""
+    """Sampled latents z => images: what is decoded is z / scale, or std·(z / scale) + mean."""
 
     def __init__(
-        self, autoencoder: Autoencoder, *, scale: float = 1.0, statistics: LatentStatistics | None = None
+        self, decoder: ImageDecoder, *, scale: float = 1.0, statistics: LatentStatistics | None = None
     ) -> None:
-        self._autoencoder, self._scale, self._statistics = autoencoder, scale, statistics
-        self.parameters = autoencoder.parameters
+        self._decoder, self._scale, self._statistics = decoder, scale, statistics
+        self.parameters = decoder.parameters
 
     def __call__(self, latents: Tensor) -> Tensor:
         """(N, C, h, w) => float32 (N, 3, H, W), about [-1, 1]."""
@@ -57,7 +76,7 @@ class LatentDecoder:
         if self._statistics is not None:
             z = z * self._statistics.std.to(z.device) + self._statistics.mean.to(z.device)
         size = max(1, CELLS // (z.shape[-1] * z.shape[-2]))
-        return torch.cat([self._autoencoder.decode(part) for part in z.split(size)])
+        return torch.cat([self._decoder.decode(part) for part in torch.split(z, size)])
 
 
 class Decoded:

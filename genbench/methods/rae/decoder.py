@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from genbench.methods.networks import build, parameters
+from genbench.methods.rae.settings import DecoderNetwork, ImageDecoderNetwork
 from genbench.methods.transformer.embeddings import position_embedding, unpatchify
 
 
@@ -124,3 +126,21 @@ class RAEDecoder(nn.Module):
         patches = self(latents.flatten(2).transpose(1, 2))
         images = unpatchify(patches, self.patch_size, self.num_channels)
         return images * images.new_tensor(std).view(-1, 1, 1) + images.new_tensor(mean).view(-1, 1, 1)
+
+
+class RAEImageDecoder:
+    """The decoder with its weights: latents in the encoder's units to images.
+
+    Raises `WeightsError` for weights that do not fit.
+    """
+
+    def __init__(self, network: ImageDecoderNetwork, state: dict[str, Tensor] | None, device: torch.device) -> None:
+        arguments = {name: getattr(network, name) for name in DecoderNetwork.model_fields}
+        self._network = build(lambda: RAEDecoder(**arguments), state, device, name="latent")
+        self._mean, self._std = network.image_mean, network.image_std
+        self.parameters = parameters(self._network)
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents (N, C, h, w) => float32 (N, 3, H, W), about [-1, 1]."""
+        return 2 * self._network.images(latents, self._mean, self._std) - 1

@@ -58,6 +58,14 @@ class DecoderNetwork(Strict):
     layer_norm_eps: float = Field(default=1e-12, gt=0)
 
 
+class ImageDecoderNetwork(DecoderNetwork):
+    """A decoder as its file in the registry describes it: with the image processor of the encoder that it inverts."""
+
+    image_mean: tuple[float, float, float]
+    image_std: tuple[float, float, float]
+    """Of the channels of images in [0, 1]."""
+
+
 class RAESettings(NetworkSettings):
     """Settings as the authors count and name them (RAE, ``sample_ddp.py`` and its configurations)."""
 
