@@ -616,7 +616,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 @pytest.mark.parametrize(
     ("sql", "message", "hint"),
     [
-        ("selct 1", "syntax error", "tables and views: costs, files, leaderboard"),
+        ("selct 1", "syntax error", "tables and views: class_contributions, costs, files, leaderboard"),
         ("select stder from measurements", "stder", "did you mean stderr?"),
         ("select m.valu from measurements m", "valu", "did you mean value?"),
         ("from ruins", 'Table with name ruins does not exist! Did you mean "runs"?', "tables and views: costs"),
