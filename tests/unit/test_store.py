@@ -619,7 +619,11 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         ("selct 1", "syntax error", "tables and views: class_contributions, costs, files, leaderboard"),
         ("select stder from measurements", "stder", "did you mean stderr?"),
         ("select m.valu from measurements m", "valu", "did you mean value?"),
-        ("from ruins", 'Table with name ruins does not exist! Did you mean "runs"?', "tables and views: costs"),
+        (
+            "from ruins",
+            'Table with name ruins does not exist! Did you mean "runs"?',
+            "tables and views: class_contributions, costs",
+        ),
         ("  -- nothing", "the query is empty", "from leaderboard"),
         ("delete from runs", "read-only", "SQL only reads the store"),
         ("copy runs to 'out.csv'", "disabled", "SQL only reads the store"),
