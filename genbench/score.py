@@ -176,6 +176,7 @@ def _record(
         labels=subject.labels,
         exact=exact,
         device=settings.device,
+        prompts=_embedded(prompts, subject, features, questions, settings) if prompts is not None else {},
     )
     found = answers(questions, subject, evidence, cache, say=console.note)
     created, name = new_id()

@@ -9,7 +9,7 @@ import torch
 from genbench.errors import UsageError
 from genbench.features import openclip
 from genbench.features.space import Space
-from genbench.prompts import prompt_features, read_prompts
+from genbench.prompts import prompt_features, prompts_of_classes, read_prompts
 
 IMAGES = ("a/1.png", "a/2.png", "b.png")
 EXPECTED = ("a cat", "two dogs, running", "a cat")
@@ -61,6 +61,12 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path, name: str, text: str,
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="prompts cannot be read"):
         read_prompts(tmp_path / "missing.txt", IMAGES)
+
+
+def test_prompts_of_classes_name_them() -> None:
+    assert prompts_of_classes("a {class}!", ("cat", "dog")) == ("a cat!", "a dog!")
+    with pytest.raises(UsageError, match="the classes are not known"):
+        prompts_of_classes("a {class}", None)
 
 
 def space(name: str) -> Space:
