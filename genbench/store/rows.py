@@ -120,7 +120,9 @@ def variant_rows(card: MethodCard) -> list[Row]:
             "weights_sha256": variant.weights.sha256 if variant.weights else None,
             "weights_url": variant.weights.url if variant.weights else None,
             "weights_licence": variant.weights.licence if variant.weights else None,
-            "decoder": canonical(variant.decoder.model_dump(mode="json", exclude_none=True)) if variant.decoder else None,
+            "decoder": canonical(variant.decoder.model_dump(mode="json", exclude_none=True))
+            if variant.decoder
+            else None,
             "presets": canonical(variant.presets),
             "default_preset": variant.default_preset,
         }
