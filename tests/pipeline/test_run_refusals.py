@@ -85,10 +85,10 @@ def test_a_suite_that_is_not_valid_is_told_by_file_and_key(
 @pytest.mark.parametrize(
     ("old", "new", "error", "hint"),
     [
-        ("quantise =", "quantize =", "unknown key 'variants.tiny.quantize'", "did you mean quantise?"),
+        ("quantise =", "quantize =", "unknown key 'variants.tiny.quantize'", "did you mean quantise"),
         ('name = "Tiny"', 'nmae = "Tiny"', "'method.n", ""),
         ('"round"', '"floor"', "variants.tiny.quantise: should be 'round', 'half' or 'truncate', not 'floor'", ""),
-        ('sampler = "sit"', 'sampler = "sitt"', "no sampler family named 'sitt'", "did you mean sit?"),
+        ('sampler = "sit"', 'sampler = "sitt"', "no sampler family named 'sitt'", "did you mean sit"),
         ("steps = 3", "stpes = 3", "unknown key 'stpes'", "did you mean steps"),
         ('default_preset = "ode2"', 'default_preset = "ode1"', "preset 'ode1' is not one of ode2, ode3-cfg2, sde2", ""),
         ("hidden_size = 32", "hidden_siez = 32", "unknown key 'hidden_siez'", "did you mean hidden_size"),
