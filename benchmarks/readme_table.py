@@ -76,7 +76,7 @@ def main() -> None:
     options = parser.parse_args()
     machine = provenance.collect("cpu").processor
     packages = ", ".join(f"{name} {version(name)}" for name in PEERS)
-    print(f"{machine.cpu}, {options.threads} threads; {packages}.\n")
+    print(f"{machine}, {options.threads} threads; {packages}.\n")
     print("| work | peer | peer takes | genbench takes | ratio | floor |")
     print("|---|---|--:|--:|--:|--:|", flush=True)
     for part in (features, metrics, whole_processes):
