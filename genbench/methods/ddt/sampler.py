@@ -15,8 +15,10 @@ from genbench.methods.ddt.network import DDT
 from genbench.methods.ddt.settings import DDTSettings
 from genbench.methods.ddt.sharing import evenly, most_similar, similarities
 from genbench.methods.guidance import guide
-from genbench.methods.networks import build, check_labels, evaluate, parameters
+from genbench.methods.networks import evaluate
 from genbench.methods.noise import Noise, SeededNoise
+from genbench.methods.sampler import NetworkSampler
+from genbench.methods.solvers import Solution
 from genbench.methods.timeshift import shifted
 
 TEMPLATES = 8
@@ -32,8 +34,11 @@ class _Step(NamedTuple):
     """The encoder's, (N, T, D), or of [null, conditional] (2N, T, D)."""
 
 
-class DDTSampler:
+class DDTSampler(NetworkSampler[DDT, DDTSettings]):
     """The transformer with one preset. See `DDTSettings` for what each setting means."""
+
+    name = "DDT"
+    module = DDT
 
     def __init__(
         self,
@@ -43,33 +48,22 @@ class DDTSampler:
         state: dict[str, Tensor] | None,
         device: torch.device,
     ) -> None:
-        self.network = build(lambda: DDT(**network), state, device, name="DDT")
+        super().__init__(network=network, settings=settings, state=state, device=device)
         self._encode = evaluate(self.network.encode, settings, device)
         self._decode = evaluate(self.network.decode, settings, device)
-        self.settings = settings
-        self.device = device
-        self.shape = (network["in_channels"], network["input_size"], network["input_size"])
-        self.parameters = parameters(self.network)
-        self.nfe: float | None = None
         self.refreshed: Collection[int] | None = None
         """Steps that compute a new encoder state; chosen by the settings at the first call where none are given."""
         self.slope_weights: Tensor | None = None
         """Weights of the slopes (steps, order) that the recorded reference runs used, float32 with its cancellation."""
 
-    @torch.inference_mode()
-    def sample(self, noise: Noise, labels: Tensor) -> Tensor:
-        """One latent for each generator and label: float32 (N, C, H, W).
-
-        Raises `UsageError` for a label outside the classes.
-        """
-        check_labels(labels, self.network.num_classes)
+    def solve(self, noise: Noise, labels: Tensor) -> Solution:
+        """Along the shifted grid, with the encoder's state shared as the settings say."""
         if self.refreshed is None:
             self.refreshed = self._refreshed()
         x = noise.normal(self.shape)
-        for step in self._steps(x, labels.to(self.device), self.refreshed, noise):
+        for step in self._steps(x, labels, self.refreshed, noise):
             x = step.x
-        self.nfe = self.settings.steps
-        return x
+        return Solution(x, self.settings.steps)
 
     @torch.inference_mode()
     def choose(self, x: Tensor, labels: Tensor) -> frozenset[int]:

@@ -13,13 +13,17 @@ from genbench.errors import ConfigError
 from genbench.methods.ddpm import schedule
 from genbench.methods.dit.network import DiT
 from genbench.methods.dit.settings import DiTSettings
-from genbench.methods.guidance import Network, guide, predictions
-from genbench.methods.networks import build, check_labels, evaluate, parameters
+from genbench.methods.guidance import guide, predictions
 from genbench.methods.noise import Noise
+from genbench.methods.sampler import NetworkSampler
+from genbench.methods.solvers import Solution
 
 
-class DiTSampler:
+class DiTSampler(NetworkSampler[DiT, DiTSettings]):
     """The transformer with one preset. See `DiTSettings` for what each setting means."""
+
+    name = "DiT"
+    module = DiT
 
     def __init__(
         self,
@@ -29,37 +33,24 @@ class DiTSampler:
         state: dict[str, Tensor] | None,
         device: torch.device,
     ) -> None:
-        self.network = build(lambda: DiT(**network), state, device, name="DiT")
+        super().__init__(network=network, settings=settings, state=state, device=device)
         if settings.mode == "ddpm" and self.network.out_channels == self.network.in_channels:
             raise ConfigError(
                 "DiT with learn_sigma = false learned no variance, which mode ddpm samples with",
                 hint='set mode = "ddim", or learn_sigma = true for weights that have the variance half',
             )
-        self.evaluate: Network = evaluate(self.network, settings, device)
-        self.settings = settings
-        self.device = device
-        self.shape = (network["in_channels"], network["input_size"], network["input_size"])
-        self.parameters = parameters(self.network)
-        self.nfe: float | None = None
         self._schedule = schedule(settings.steps, settings.spacing)
 
-    @torch.inference_mode()
-    def sample(self, noise: Noise, labels: Tensor) -> Tensor:
-        """One latent for each generator and label: float32 (N, C, H, W).
-
-        Raises `UsageError` for a label outside the classes.
-        """
-        check_labels(labels, self.network.num_classes)
+    def solve(self, noise: Noise, labels: Tensor) -> Solution:
+        """Over the respaced steps, the last one first."""
         x = noise.normal(self.shape)
-        labels = labels.to(self.device)
         step = self._ddpm if self.settings.mode == "ddpm" else self._ddim
         times = self._schedule.timestep_map.to(self.device)
         for i in reversed(range(self.settings.steps)):
             output = self._guided(x, times[i].expand(len(x)), labels)
             mean, spread = step(x, output, i)
             x = mean if spread is None else mean + spread * noise.normal(self.shape)
-        self.nfe = self.settings.steps
-        return x
+        return Solution(x, self.settings.steps)
 
     def _guided(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
         """Noise and variance channels; those that are not guided keep the conditional ones."""

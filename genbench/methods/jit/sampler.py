@@ -2,53 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from genbench.methods.guidance import guide, predictions
 from genbench.methods.jit.network import JiT
 from genbench.methods.jit.settings import JiTSettings
-from genbench.methods.networks import build, check_labels, evaluate, parameters
 from genbench.methods.noise import Noise
-from genbench.methods.solvers import fixed_step
+from genbench.methods.sampler import NetworkSampler
+from genbench.methods.solvers import Solution, fixed_step
 
 
-class JiTSampler:
+class JiTSampler(NetworkSampler[JiT, JiTSettings]):
     """The transformer with one preset. See `JiTSettings` for what each setting means."""
 
-    def __init__(
-        self,
-        *,
-        network: Mapping[str, Any],
-        settings: JiTSettings,
-        state: dict[str, Tensor] | None,
-        device: torch.device,
-    ) -> None:
-        self.network = build(lambda: JiT(**network), state, device, name="JiT")
-        self.predict = evaluate(self.network, settings, device)
-        self.settings = settings
-        self.device = device
-        self.shape = (network["in_channels"], network["input_size"], network["input_size"])
-        self.parameters = parameters(self.network)
-        self.nfe: float | None = None
+    name = "JiT"
+    module = JiT
 
-    @torch.inference_mode()
-    def sample(self, noise: Noise, labels: Tensor) -> Tensor:
-        """One image for each generator and label: float32 (N, C, H, W), about [-1, 1].
-
-        Raises `UsageError` for a label outside the classes.
-        """
-        check_labels(labels, self.network.num_classes)
+    def solve(self, noise: Noise, labels: Tensor) -> Solution:
+        """Along even steps; the last one is Euler's."""
         s = self.settings
-        labels = labels.to(self.device)
         grid = torch.linspace(0, 1, s.steps + 1, device=self.device)
         path = fixed_step(self._velocity, s.noise_scale * noise.normal(self.shape), labels, grid[:-1], s.integrator)
         last = fixed_step(self._velocity, path.x, labels, grid[-2:], "euler")
-        self.nfe = path.evaluations + last.evaluations
-        return last.x
+        return Solution(last.x, path.evaluations + last.evaluations)
 
     def _velocity(self, t: Tensor, x: Tensor, labels: Tensor) -> Tensor:
         """(image - x) / max(1 - t, t_eps)."""
@@ -58,8 +35,8 @@ class JiTSampler:
     def _image(self, t: Tensor, x: Tensor, labels: Tensor) -> Tensor:
         s = self.settings
         if s.cfg == 1 or not len(t) or not self._guides(t[0]):
-            return self.predict(x, t, labels)
-        conditional, null = predictions(self.predict, x, t, labels, self.network.num_classes)
+            return self.evaluate(x, t, labels)
+        conditional, null = predictions(self.evaluate, x, t, labels, self.network.num_classes)
         return guide(conditional, null, s.cfg, None, rest=conditional)
 
     def _guides(self, t: Tensor) -> bool:

@@ -34,7 +34,7 @@ def _forward(model: JiTSampler, case: Mapping[str, Any], forward: Mapping[str, T
     """What a case's outputs hold: the image, or without inputs the table of rotations."""
     if "inputs" not in case:
         return list(model.network.rotation(model.device))
-    return [model.predict(*(forward[name] for name in case["inputs"]))]
+    return [model.evaluate(*(forward[name] for name in case["inputs"]))]
 
 
 def _settings(run: Mapping[str, Any]) -> dict[str, Any]:

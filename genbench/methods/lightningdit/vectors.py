@@ -40,9 +40,9 @@ def replay(vectors: Vectors) -> Iterator[Comparison]:
 def _forward(model: LightningDiTSampler, x: Tensor, t: Tensor, y: Tensor, case: Mapping[str, Any]) -> Tensor:
     """The authors' ``forward``, or with a scale their ``forward_with_cfg`` of a batch doubled as [labels, null]."""
     if "cfg_scale" not in case:
-        return model.velocity(x, t, y)
+        return model.evaluate(x, t, y)
     half = x[: len(x) // 2]
-    conditional, null = model.velocity(torch.cat([half, half]), t, y).chunk(2)
+    conditional, null = model.evaluate(torch.cat([half, half]), t, y).chunk(2)
     guided = not case.get("cfg_interval") or bool(t[0] >= case["cfg_interval_start"])
     scale = case["cfg_scale"] if guided else 1.0
     return torch.cat([guide(conditional, null, scale, 3, rest=own) for own in (conditional, null)])

@@ -46,11 +46,11 @@ def _forward(model: RAESampler, case: Mapping[str, Any], forward: Mapping[str, T
     if case["outputs"][0].startswith("guide."):
         return model.weaker(x, t, y)
     if "scale" not in case:
-        return model.velocity(x, t, y)
+        return model.evaluate(x, t, y)
     if case["name"] == "forward_with_autoguidance":
-        own, other = model.velocity(x, t, y), model.weaker(x, t, y)
+        own, other = model.evaluate(x, t, y), model.weaker(x, t, y)
     else:
-        halves = model.velocity(torch.cat([x[: len(x) // 2]] * 2), t, y).chunk(2)
+        halves = model.evaluate(torch.cat([x[: len(x) // 2]] * 2), t, y).chunk(2)
         own, other = (half.repeat(2, 1, 1, 1) for half in halves)
     low, high = case["interval"]
     inside = ((t >= low) & (t <= high)).view(-1, 1, 1, 1)

@@ -10,39 +10,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genbench.methods.guidance import Network, guide, predictions
+from genbench.methods.guidance import guide, predictions
 from genbench.methods.interpolants import PATHS
-from genbench.methods.networks import build, check_labels, evaluate, parameters
 from genbench.methods.noise import Noise
 from genbench.methods.repa.network import RepresentationAlignedSiT, sampling_state
 from genbench.methods.repa.settings import REPASettings
+from genbench.methods.sampler import NetworkSampler
+from genbench.methods.solvers import Solution
 
 _PATHS = {"linear": "linear", "cosine": "gvp"}
 """REPA's paths by the names of SiT's, whose time runs the other way."""
 
 
-class REPASampler:
+class REPASampler(NetworkSampler[RepresentationAlignedSiT, REPASettings]):
     """The transformer with one preset. See `REPASettings` for what each setting means.
 
     The state is float64, as the authors keep it; the network sees float32 (or what the preset says).
     """
 
-    def __init__(
-        self,
-        *,
-        network: Mapping[str, Any],
-        settings: REPASettings,
-        state: dict[str, Tensor] | None,
-        device: torch.device,
-    ) -> None:
-        kept = None if state is None else sampling_state(state, network["depth"])
-        self.network = build(lambda: RepresentationAlignedSiT(**network), kept, device, name="REPA")
-        self.evaluate: Network = evaluate(self.network, settings, device)
-        self.settings = settings
-        self.device = device
-        self.shape = (network["in_channels"], network["input_size"], network["input_size"])
-        self.parameters = parameters(self.network)
-        self.nfe: float | None = None
+    name = "REPA"
+    module = RepresentationAlignedSiT
 
     @torch.inference_mode()
     def sample(self, noise: Noise, labels: Tensor) -> Tensor:
@@ -55,13 +42,19 @@ class REPASampler:
     @torch.inference_mode()
     def normalised(self, noise: Noise, labels: Tensor) -> Tensor:
         """As `sample`, before the network's latent statistics are undone."""
-        check_labels(labels, self.network.num_classes)
-        x = noise.normal(self.shape).double()
-        labels = labels.to(self.device)
-        x = self._ode(x, labels) if self.settings.mode == "ode" else self._sde(x, labels, noise)
-        return x.float()
+        return super().sample(noise, labels)
 
-    def _ode(self, x: Tensor, labels: Tensor) -> Tensor:
+    def solve(self, noise: Noise, labels: Tensor) -> Solution:
+        """From noise to data, in the network's units."""
+        x = noise.normal(self.shape).double()
+        solution = self._ode(x, labels) if self.settings.mode == "ode" else self._sde(x, labels, noise)
+        return solution._replace(x=solution.x.float())
+
+    def kept(self, state: dict[str, Tensor], network: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The file less its training-only heads, early files' names brought up to date."""
+        return sampling_state(state, network["depth"])
+
+    def _ode(self, x: Tensor, labels: Tensor) -> Solution:
         grid = _grid(1, 0, self.settings.steps + 1)
         heun = self.settings.integrator == "heun"
         for now, after in pairwise(grid):
@@ -70,10 +63,9 @@ class REPASampler:
             if heun and after > 0:  # the interval is asked about the step's start for both slopes, as by the authors
                 slope = (slope + self._velocity(x + (after - now) * slope, after, labels, guided=guided)) / 2
             x = x + (after - now) * slope
-        self.nfe = 2 * self.settings.steps - 1 if heun else self.settings.steps
-        return x
+        return Solution(x, 2 * self.settings.steps - 1 if heun else self.settings.steps)
 
-    def _sde(self, x: Tensor, labels: Tensor, noise: Noise) -> Tensor:
+    def _sde(self, x: Tensor, labels: Tensor, noise: Noise) -> Solution:
         """Euler-Maruyama on dx = (v - t·score) dt + √(2t) dw, and a last step without noise."""
         grid = _grid(1, self.settings.last_step_size, self.settings.steps)
         for now, after in pairwise([*grid, 0.0]):
@@ -83,8 +75,7 @@ class REPASampler:
             x = x + (after - now) * drift
             if after > 0:
                 x = x + math.sqrt(2 * now) * math.sqrt(now - after) * noise.normal(self.shape).double()
-        self.nfe = self.settings.steps
-        return x
+        return Solution(x, self.settings.steps)
 
     def _is_guided(self, time: float) -> bool:
         s = self.settings

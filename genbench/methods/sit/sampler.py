@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -12,8 +11,8 @@ from torch import Tensor
 from genbench.methods.dit.network import DiT
 from genbench.methods.guidance import guide, predictions
 from genbench.methods.interpolants import PATHS, Interpolant
-from genbench.methods.networks import build, check_labels, evaluate, parameters
 from genbench.methods.noise import Noise
+from genbench.methods.sampler import NetworkSampler
 from genbench.methods.sit.settings import DiffusionForm, SiTSettings
 from genbench.methods.solvers import Drift, Solution, dopri5, fixed_step
 
@@ -31,43 +30,22 @@ _EDGE = 1e-3
 """How near the ends of time the authors integrate where a path or a prediction is singular there."""
 
 
-class SiTSampler:
+class SiTSampler(NetworkSampler[DiT, SiTSettings]):
     """The transformer with one preset. See `SiTSettings` for what each setting means."""
 
-    def __init__(
-        self,
-        *,
-        network: Mapping[str, Any],
-        settings: SiTSettings,
-        state: dict[str, Tensor] | None,
-        device: torch.device,
-    ) -> None:
-        self.network = build(lambda: DiT(**network), state, device, name="SiT")
-        self._evaluate = evaluate(self.network, settings, device)
-        self.settings = settings
-        self.device = device
-        self.shape = (network["in_channels"], network["input_size"], network["input_size"])
-        self.parameters = parameters(self.network)
-        self.nfe: float | None = None
-        self.joint_steps = False
-        """Let dopri5 choose one step size for the whole batch, as the recorded reference runs did."""
+    name = "SiT"
+    module = DiT
+    joint_steps = False
+    """Let dopri5 choose one step size for the whole batch, as the recorded reference runs did."""
 
-    @torch.inference_mode()
-    def sample(self, noise: Noise, labels: Tensor) -> Tensor:
-        """One image for each generator and label: float32 (N, C, H, W), about [-1, 1].
-
-        Raises `UsageError` for a label outside the classes.
-        """
-        check_labels(labels, self.network.num_classes)
+    def solve(self, noise: Noise, labels: Tensor) -> Solution:
+        """By the settings' equation."""
         x = noise.normal(self.shape)
-        labels = labels.to(self.device)
-        solution = self._ode(x, labels) if self.settings.mode == "ode" else self._sde(x, labels, noise)
-        self.nfe = solution.evaluations
-        return solution.x
+        return self._ode(x, labels) if self.settings.mode == "ode" else self._sde(x, labels, noise)
 
     def estimate(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
         """What the network predicts; SiT discards the variance half of its channels."""
-        return self._evaluate(x, t, labels)[:, : self.network.in_channels]
+        return self.evaluate(x, t, labels)[:, : self.network.in_channels]
 
     def _guided(self, t: Tensor, x: Tensor, labels: Tensor) -> Tensor:
         """Guided estimate; the channels that are not guided keep the conditional one."""

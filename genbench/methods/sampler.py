@@ -1,0 +1,67 @@
+"""What the samplers of one network share: how they are built, what they check, what they count."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from genbench.methods.networks import build, check_labels, evaluate, parameters
+from genbench.methods.noise import Noise
+from genbench.methods.settings import NetworkSettings
+from genbench.methods.solvers import Solution
+
+M = TypeVar("M", bound=nn.Module)
+S = TypeVar("S", bound=NetworkSettings)
+
+
+class NetworkSampler(ABC, Generic[M, S]):
+    """A network with its weights and one preset. A family names the module and says how it is sampled from.
+
+    Raises `WeightsError` when there is no state, or it does not hold exactly the network's keys and shapes.
+    """
+
+    name: ClassVar[str]
+    """What people call the network."""
+    module: ClassVar[type[Any]]
+    """Constructed with the card's network arguments."""
+
+    def __init__(
+        self, *, network: Mapping[str, Any], settings: S, state: dict[str, Tensor] | None, device: torch.device
+    ) -> None:
+        kept = None if state is None else self.kept(state, network)
+        self.network: M = build(lambda: self.module(**network), kept, device, name=self.name)
+        self.evaluate = evaluate(self.network, settings, device)
+        self.settings = settings
+        self.device = device
+        self.shape = self.sample_shape(network)
+        self.parameters = parameters(self.network)
+        self.nfe: float | None = None
+        self._classes: int | None = network.get("num_classes")
+
+    @torch.inference_mode()
+    def sample(self, noise: Noise, labels: Tensor) -> Tensor:
+        """One image or latent for each generator and label: float32 (N, C, H, W); images about [-1, 1].
+
+        Raises `UsageError` for a label outside the classes of a network that has any.
+        """
+        if self._classes is not None:
+            check_labels(labels, self._classes)
+        solution = self.solve(noise, labels.to(self.device))
+        self.nfe = solution.evaluations
+        return solution.x
+
+    @abstractmethod
+    def solve(self, noise: Noise, labels: Tensor) -> Solution:
+        """The sampler itself, for labels (N,) on the device that are within the classes."""
+
+    def kept(self, state: dict[str, Tensor], network: Mapping[str, Any]) -> dict[str, Tensor]:
+        """What sampling uses of the weight file; everything, unless a family says otherwise."""
+        return state
+
+    def sample_shape(self, network: Mapping[str, Any]) -> tuple[int, int, int]:
+        """Shape (C, H, W) of one draw and one sample."""
+        return network["in_channels"], network["input_size"], network["input_size"]
