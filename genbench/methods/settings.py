@@ -1,8 +1,10 @@
-"""Settings that the presets of every family share. Imports no torch."""
+"""Settings that the presets of every family share, and arguments that its transformers do. Imports no torch."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
 
 from genbench.schema import Strict
 
@@ -14,4 +16,61 @@ class NetworkSettings(Strict):
     """Arithmetic of the network: with a half type under autocast, as the authors' mixed-precision runs. The state of
     the sampler stays float32 or wider."""
     compile: bool = False
-    """Through ``torch.compile``: faster after a first slow batch; rounding differs."""
+    """Through ``torch.compile``, which rounds otherwise; the first batch is compiled."""
+
+
+class TransformerNetwork(Strict):
+    """Arguments of every diffusion transformer of one width, by the names of DiT's constructor."""
+
+    input_size: int = Field(gt=0)
+    patch_size: int = Field(gt=0)
+    in_channels: int = Field(gt=0)
+    hidden_size: int = Field(gt=0, multiple_of=4)
+    depth: int = Field(gt=0)
+    num_heads: int = Field(gt=0)
+    num_classes: int = Field(gt=0)
+    mlp_ratio: float = Field(default=4.0, gt=0)
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.input_size % self.patch_size:
+            raise ValueError(f"patch_size {self.patch_size} does not divide input_size {self.input_size}")
+        if self.hidden_size % self.num_heads:
+            raise ValueError(f"num_heads {self.num_heads} does not divide hidden_size {self.hidden_size}")
+        return self
+
+
+def check_rotary(width: int, heads: int) -> None:
+    """Raise `ValueError` where heads of such a width have no rotary positions of two axes."""
+    if width // heads % 4:
+        raise ValueError(f"rotary positions need a head width that 4 divides: {width}/{heads}")
+
+
+class KarrasSettings(NetworkSettings):
+    """Noise levels of Karras et al. (arXiv:2206.00364), equation 5: x = data + σ·noise."""
+
+    sigma_min: float = Field(default=0.002, gt=0)
+    """The last noise level."""
+    sigma_max: float = Field(default=80.0, gt=0)
+    """The first noise level."""
+    rho: float = Field(default=7.0, gt=0)
+    """How much denser the levels are at their low end."""
+
+    @model_validator(mode="after")
+    def _descends(self) -> Self:
+        if self.sigma_min >= self.sigma_max:
+            raise ValueError(f"sigma_min {self.sigma_min:g} is not below sigma_max {self.sigma_max:g}")
+        return self
+
+
+class ChurnSettings(KarrasSettings):
+    """Noise that is added before a step of their stochastic sampler (algorithm 2, section 4)."""
+
+    s_churn: float = Field(default=0.0, ge=0)
+    """Over all steps; 0 is deterministic."""
+    s_min: float = Field(default=0.0, ge=0)
+    """Lowest level at which noise is added."""
+    s_max: float | None = Field(default=None, gt=0)
+    """Highest level at which noise is added; none for any."""
+    s_noise: float = Field(default=1.0, gt=0)
+    """Standard deviation of what is added, over what the level asks for."""

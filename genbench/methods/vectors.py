@@ -39,6 +39,9 @@ REPLAYS = {
 }
 """``module:function`` that replays the vectors of a family, of type ``Vectors -> Iterator[Comparison]``."""
 
+_INTEGRATORS = {"heun2": "heun"}
+"""torchdiffeq's names where they are not genbench's."""
+
 _UPSTREAMS: dict[str, str] = {}
 """Families of folders that name only the authors' repository."""
 
@@ -113,6 +116,11 @@ def worst(name: str, comparisons: Iterable[Comparison]) -> Comparison:
     """The one furthest from its reference in units of its bound, NaN before all, for a case of several tensors."""
     found = max(comparisons, key=lambda c: math.inf if math.isnan(c.difference) else c.difference / c.bound)
     return found._replace(name=name)
+
+
+def integrator(recorded: str) -> str:
+    """genbench's name of an integrator of torchdiffeq's."""
+    return _INTEGRATORS.get(recorded.lower(), recorded.lower())
 
 
 def replay(folder: Path) -> Iterator[Comparison]:

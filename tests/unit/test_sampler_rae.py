@@ -10,8 +10,8 @@ import torch
 from pydantic import ValidationError
 
 from genbench.errors import UsageError
+from genbench.methods.latents.decoder import LatentStatistics
 from genbench.methods.noise import RecordedNoise, SeededNoise
-from genbench.methods.rae.decoder import LatentStatistics
 from genbench.methods.rae.network import DiTDH
 from genbench.methods.rae.sampler import RAESampler
 from genbench.methods.rae.settings import DiTDHNetwork, RAESettings
@@ -121,7 +121,9 @@ def test_every_option_of_the_network_gives_velocities_of_the_latents(changes):
 
 
 def test_statistics_restore_a_latent_by_hand():
-    statistics = LatentStatistics(mean=torch.tensor([[[2.0]]]), variance=torch.tensor([[[8.0]]]), epsilon=1.0)
+    statistics = LatentStatistics.of_variance(
+        mean=torch.tensor([[[2.0]]]), variance=torch.tensor([[[8.0]]]), epsilon=1.0
+    )
     assert statistics.restore(torch.full((1, 1, 1, 1), 0.5)).item() == pytest.approx(3.5)
 
 

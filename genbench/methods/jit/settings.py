@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from genbench.methods.settings import NetworkSettings
-from genbench.schema import Strict
+from genbench.methods.settings import NetworkSettings, TransformerNetwork, check_rotary
 
 
-class JiTNetwork(Strict):
+class JiTNetwork(TransformerNetwork):
     """Arguments of `genbench.methods.jit.network.JiT`, which explains them."""
 
-    input_size: int = Field(gt=0)
-    patch_size: int = Field(gt=0)
-    in_channels: int = Field(gt=0)
-    hidden_size: int = Field(gt=0, multiple_of=4)
-    depth: int = Field(gt=0)
-    num_heads: int = Field(gt=0)
-    num_classes: int = Field(gt=0)
     bottleneck_dim: int = Field(gt=0)
-    mlp_ratio: float = Field(default=4.0, gt=0)
     in_context_len: int = Field(default=32, ge=0)
     in_context_start: int = Field(default=8, ge=0)
 
     @model_validator(mode="after")
-    def _divides(self) -> JiTNetwork:
-        if self.input_size % self.patch_size:
-            raise ValueError(f"patch_size {self.patch_size} does not divide input_size {self.input_size}")
-        if self.hidden_size % (4 * self.num_heads):
-            raise ValueError(
-                f"hidden_size {self.hidden_size} is not num_heads {self.num_heads} heads of a width that 4 divides"
-            )
+    def _consistent(self) -> Self:
+        check_rotary(self.hidden_size, self.num_heads)
         if self.in_context_len and self.in_context_start >= self.depth:
             raise ValueError(f"in_context_start {self.in_context_start} is after the last of {self.depth} blocks")
         return self

@@ -14,8 +14,7 @@ from genbench.methods.noise import Noise
 from genbench.weights import load_tensors
 
 CELLS = 8 * 32 * 32
-"""Latent cells decoded at once: eight images of 256 px at a factor of 8, some 4 GB of activations in float32."""
-
+"""Latent cells decoded at once: eight images of 256 px at a factor of 8."""
 
 VARIANCE_EPSILON = 1e-5
 """What RAE adds to a variance before its root."""
@@ -41,6 +40,15 @@ class LatentStatistics(NamedTuple):
     """Broadcasts to (N, C, h, w), as does `std`."""
     std: Tensor
 
+    @classmethod
+    def of_variance(cls, mean: Tensor, variance: Tensor, epsilon: float = VARIANCE_EPSILON) -> LatentStatistics:
+        """Of a mean and a variance, to which `epsilon` is added."""
+        return cls(mean, (variance + epsilon).sqrt())
+
+    def restore(self, latents: Tensor) -> Tensor:
+        """Latents (N, C, h, w) in the generator's units => in the autoencoder's."""
+        return latents * self.std.to(latents.device) + self.mean.to(latents.device)
+
 
 def latent_statistics(path: Path) -> LatentStatistics:
     """Read statistics by their authors' names.
@@ -54,9 +62,9 @@ def latent_statistics(path: Path) -> LatentStatistics:
     if {"latents_bias", "latents_scale"} <= found.keys():
         return LatentStatistics(found["latents_bias"], 1 / found["latents_scale"])
     if {"mean", "var"} <= found.keys():
-        return LatentStatistics(found["mean"], (found["var"] + VARIANCE_EPSILON).sqrt())
+        return LatentStatistics.of_variance(found["mean"], found["var"])
     raise WeightsError(
-        f"{path}: holds {', '.join(found)}, not mean and std of latents, nor latents_scale and latents_bias",
+        f"{path}: holds {', '.join(found)}, not mean and std or var of latents, nor latents_scale and latents_bias",
         hint="name the authors' statistics file under [variants.<name>.decoder.statistics]",
     )
 
@@ -74,7 +82,7 @@ class LatentDecoder:
         """(N, C, h, w) => float32 (N, 3, H, W), about [-1, 1]."""
         z = latents.float() / self._scale
         if self._statistics is not None:
-            z = z * self._statistics.std.to(z.device) + self._statistics.mean.to(z.device)
+            z = self._statistics.restore(z)
         size = max(1, CELLS // (z.shape[-1] * z.shape[-2]))
         return torch.cat([self._decoder.decode(part) for part in torch.split(z, size)])
 

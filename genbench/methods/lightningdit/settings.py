@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from genbench.methods.settings import NetworkSettings
-from genbench.schema import Strict
+from genbench.methods.settings import NetworkSettings, TransformerNetwork, check_rotary
 
 
-class LightningDiTNetwork(Strict):
+class LightningDiTNetwork(TransformerNetwork):
     """Arguments of `genbench.methods.lightningdit.network.LightningDiT`, which explains them."""
 
-    input_size: int = Field(gt=0)
-    patch_size: int = Field(gt=0)
-    in_channels: int = Field(gt=0)
-    hidden_size: int = Field(gt=0, multiple_of=4)
-    depth: int = Field(gt=0)
-    num_heads: int = Field(gt=0)
-    num_classes: int = Field(gt=0)
-    mlp_ratio: float = Field(default=4.0, gt=0)
     learn_sigma: bool = False
     use_qknorm: bool = False
     use_swiglu: bool = False
@@ -29,13 +20,9 @@ class LightningDiTNetwork(Strict):
     wo_shift: bool = False
 
     @model_validator(mode="after")
-    def _divides(self) -> LightningDiTNetwork:
-        if self.input_size % self.patch_size:
-            raise ValueError(f"patch_size {self.patch_size} does not divide input_size {self.input_size}")
-        if self.hidden_size % self.num_heads:
-            raise ValueError(f"num_heads {self.num_heads} does not divide hidden_size {self.hidden_size}")
-        if self.use_rope and self.hidden_size // self.num_heads % 4:
-            raise ValueError(f"rotary positions need a head width that 4 divides: {self.hidden_size}/{self.num_heads}")
+    def _rotates(self) -> Self:
+        if self.use_rope:
+            check_rotary(self.hidden_size, self.num_heads)
         return self
 
 

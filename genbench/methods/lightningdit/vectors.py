@@ -13,11 +13,8 @@ from genbench.methods.guidance import guide
 from genbench.methods.lightningdit.sampler import LightningDiTSampler
 from genbench.methods.lightningdit.settings import LightningDiTNetwork, LightningDiTSettings
 from genbench.methods.noise import RecordedNoise
-from genbench.methods.vectors import Comparison, Vectors, compare
+from genbench.methods.vectors import Comparison, Vectors, compare, integrator
 from genbench.schema import check
-
-_INTEGRATORS = {"heun2": "heun"}
-"""torchdiffeq's names where they are not genbench's."""
 
 
 def replay(vectors: Vectors) -> Iterator[Comparison]:
@@ -52,10 +49,9 @@ def _settings(run: Mapping[str, Any], where: str) -> dict[str, Any]:
     """A recorded run's settings as a preset would give them."""
     if run["reverse"]:
         raise ConfigError(f"{where}: reverse integration", hint="genbench samples from noise to data")
-    method = run["sampling_method"].lower()
     return {
         "steps": run["num_steps"],
-        "integrator": _INTEGRATORS.get(method, method),
+        "integrator": integrator(run["sampling_method"]),
         "shift": run["timestep_shift"] or 1.0,
         "cfg": run["cfg_scale"],
         "cfg_start": run["cfg_interval_start"] if run.get("cfg_interval") else 0.0,

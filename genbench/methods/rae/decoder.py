@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,20 +11,6 @@ from torch.nn import functional
 from genbench.methods.networks import build, parameters
 from genbench.methods.rae.settings import DecoderNetwork, ImageDecoderNetwork
 from genbench.methods.transformer.embeddings import position_embedding, unpatchify
-
-
-class LatentStatistics(NamedTuple):
-    """Mean and variance of every value of a latent over the training set, by which the generator's are normalised."""
-
-    mean: Tensor
-    """(C, H, W)."""
-    variance: Tensor
-    """(C, H, W)."""
-    epsilon: float = 1e-5
-
-    def restore(self, latents: Tensor) -> Tensor:
-        """Latents (N, C, H, W) in the generator's units => in the encoder's."""
-        return latents * (self.variance + self.epsilon).sqrt() + self.mean
 
 
 class _Attention(nn.Module):

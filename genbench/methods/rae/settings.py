@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from genbench.methods.settings import NetworkSettings
+from genbench.methods.settings import NetworkSettings, check_rotary
 from genbench.schema import Strict
 
 Pair = tuple[PositiveInt, PositiveInt]
@@ -35,8 +35,8 @@ class DiTDHNetwork(Strict):
         for width, heads in zip(self.hidden_size, self.num_heads, strict=True):
             if width % heads:
                 raise ValueError(f"num_heads {heads} does not divide hidden_size {width}")
-            if self.use_rope and width // heads % 4:
-                raise ValueError(f"rotary positions need a head width that 4 divides: {width}/{heads}")
+            if self.use_rope:
+                check_rotary(width, heads)
         if self.hidden_size[0] % 4:
             raise ValueError(f"hidden_size {self.hidden_size[0]} of the encoder is no multiple of 4")
         if self.guide is not None and self.guide.guide is not None:

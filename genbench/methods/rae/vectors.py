@@ -10,15 +10,14 @@ from torch import Tensor
 
 from genbench.errors import ConfigError
 from genbench.methods.guidance import guide
+from genbench.methods.latents.decoder import LatentStatistics
 from genbench.methods.noise import RecordedNoise
-from genbench.methods.rae.decoder import LatentStatistics, RAEDecoder
+from genbench.methods.rae.decoder import RAEDecoder
 from genbench.methods.rae.sampler import RAESampler
 from genbench.methods.rae.settings import DecoderNetwork, DiTDHNetwork, RAESettings
-from genbench.methods.vectors import Comparison, Vectors, compare
+from genbench.methods.vectors import Comparison, Vectors, compare, integrator
 from genbench.schema import check
 
-_INTEGRATORS = {"heun2": "heun"}
-"""torchdiffeq's names where they are not genbench's."""
 _TRAINING = {"class_dropout_prob"}
 _ONLY = {"patch_size": 1, "wo_shift": False}
 """Arguments of the authors' class that work with one value."""
@@ -69,7 +68,7 @@ def _decoded(vectors: Vectors, case: Mapping[str, Any], forward: Mapping[str, Te
         patches: Tensor = decoder(latents.flatten(2).transpose(1, 2))
         return patches
     mean, variance = (forward[name] for name in case["inputs"][1:])
-    statistics = LatentStatistics(mean, variance, case["eps"])
+    statistics = LatentStatistics.of_variance(mean, variance, case["eps"])
     return decoder.images(statistics.restore(latents), case["image_mean"], case["image_std"])
 
 
@@ -77,10 +76,9 @@ def _settings(run: Mapping[str, Any], where: str) -> dict[str, Any]:
     """A recorded run's settings as a preset would give them."""
     if run["mode"] != "ODE" or run["reverse"]:
         raise ConfigError(f"{where}: mode {run['mode']}", hint="genbench samples RAE by its ODE, from noise to data")
-    method = run["sampling_method"].lower()
     return {
         "steps": run["num_steps"],
-        "integrator": _INTEGRATORS.get(method, method),
+        "integrator": integrator(run["sampling_method"]),
         "shift": run["time_dist_shift"],
         "guidance": run["method"] or "none",
         "scale": run["scale"],

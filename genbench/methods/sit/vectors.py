@@ -12,11 +12,8 @@ from genbench.methods.dit.vectors import constructor_arguments, official_forward
 from genbench.methods.noise import RecordedNoise
 from genbench.methods.sit.sampler import SiTSampler
 from genbench.methods.sit.settings import SiTSettings
-from genbench.methods.vectors import Comparison, Vectors, compare
+from genbench.methods.vectors import Comparison, Vectors, compare, integrator
 from genbench.schema import check
-
-_INTEGRATORS = {"heun2": "heun"}
-"""torchdiffeq's names where they are not genbench's."""
 
 _FORMS = {"SBDM": "sbdm", "inccreasing-decreasing": "increasing-decreasing"}
 """The authors' names of diffusion forms where they are not genbench's."""
@@ -45,13 +42,12 @@ def replay(vectors: Vectors) -> Iterator[Comparison]:
 
 def _settings(run: Mapping[str, Any]) -> dict[str, Any]:
     """A recorded run's settings as a preset would give them."""
-    method = run["sampling_method"].lower()
     settings = {
         "path": run["path_type"].lower(),
         "prediction": run["prediction"],
         "mode": run["mode"].lower(),
         "steps": run["num_steps"],
-        "integrator": _INTEGRATORS.get(method, method),
+        "integrator": integrator(run["sampling_method"]),
         "cfg": run["cfg_scale"],
     }
     if settings["mode"] == "ode":
