@@ -1,0 +1,41 @@
+"""Likelihood of held-out images, and copies of training images."""
+
+from __future__ import annotations
+
+from genbench.metrics.catalog.statistic import BINOMIAL, Statistic
+
+MEMORISATION = (
+    Statistic(
+        name="fld",
+        label="FLD",
+        direction="lower",
+        needs=frozenset({"features", "held-out features"}),
+        title="excess negative log-likelihood of held-out images under Gaussians on generated ones",
+        source="Jiralerspong et al. 2023, arXiv:2302.04440",
+        stderr="none",
+        entry="genbench.metrics.likelihood:measure_fld",
+        home="dinov2-l-dgm",
+    ),
+    Statistic(
+        name="authpct",
+        label="AuthPct",
+        direction="higher",
+        needs=frozenset({"features"}),
+        title="percent of images farther from their nearest training image than it is from its own nearest",
+        source="Alaa et al. 2022, arXiv:2102.08921",
+        stderr=BINOMIAL,
+        entry="genbench.metrics.memorisation:measure_authpct",
+        home="dinov2-l-dgm",
+    ),
+    Statistic(
+        name="c-t",
+        label="C_T",
+        direction="higher",
+        needs=frozenset({"features", "held-out features"}),
+        title="z-score by which generated images are farther from the training set than held-out ones",
+        source="Meehan et al. 2020, arXiv:2004.05675",
+        stderr="none",
+        entry="genbench.metrics.memorisation:measure_c_t",
+        home="dinov2-l-dgm",
+    ),
+)
