@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from genbench.methods.networks import build, check_labels, evaluate, parameters
 from genbench.methods.noise import Noise
+from genbench.methods.quantised import quantise
 from genbench.methods.settings import NetworkSettings
 from genbench.methods.solvers import Solution
 
@@ -34,13 +35,14 @@ class NetworkSampler(ABC, Generic[M, S]):
     ) -> None:
         kept = None if state is None else self.kept(state, network)
         self.network: M = build(lambda: self.module(**network), kept, device, name=self.name)
+        self.parameters = parameters(self.network)
+        quantise(self.network, settings.weights)
         self.evaluate = evaluate(self.network, settings, device)
         self.settings = settings
         self.device = device
         self.shape = self.sample_shape(network)
-        self.parameters = parameters(self.network)
         self.nfe: float | None = None
-        self._classes: int | None = network.get("num_classes")
+        self._classes = self.classes(network)
 
     @torch.inference_mode()
     def sample(self, noise: Noise, labels: Tensor) -> Tensor:
@@ -61,6 +63,10 @@ class NetworkSampler(ABC, Generic[M, S]):
     def kept(self, state: dict[str, Tensor], network: Mapping[str, Any]) -> dict[str, Tensor]:
         """What sampling uses of the weight file; everything, unless a family says otherwise."""
         return state
+
+    def classes(self, network: Mapping[str, Any]) -> int | None:
+        """How many classes labels are checked against; none for a network that takes no labels."""
+        return network.get("num_classes")
 
     def sample_shape(self, network: Mapping[str, Any]) -> tuple[int, int, int]:
         """Shape (C, H, W) of one draw and one sample."""

@@ -27,6 +27,7 @@ REPLAYS = {
     "jit": "genbench.methods.jit.vectors:replay",
     "lightningdit": "genbench.methods.lightningdit.vectors:replay",
     "dit": "genbench.methods.dit.vectors:replay",
+    "edm": "genbench.methods.edm.vectors:replay",
     "haste": "genbench.methods.repa.vectors:replay",
     "irepa": "genbench.methods.repa.vectors:replay",
     "mf": "genbench.methods.meanflow.vectors:replay",
@@ -42,7 +43,9 @@ REPLAYS = {
 _INTEGRATORS = {"heun2": "heun"}
 """torchdiffeq's names where they are not genbench's."""
 
-_UPSTREAMS: dict[str, str] = {}
+_UPSTREAMS = {
+    "https://github.com/NVlabs/edm": "edm",
+}
 """Families of folders that name only the authors' repository."""
 
 

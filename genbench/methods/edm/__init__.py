@@ -1,0 +1,1 @@
+"""EDM: denoising U-Nets with its preconditioning, deterministic and stochastic Heun."""

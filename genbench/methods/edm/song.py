@@ -1,0 +1,110 @@
+"""DDPM++ and NCSN++: the U-Net of Song et al., "Score-Based Generative Modeling through SDEs" (arXiv:2011.13456).
+
+Keys and details are those of EDM's ``SongUNet``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F  # noqa: N812  # torch's own name for it
+from torch import Tensor, nn
+
+from genbench.methods.edm.blocks import (
+    AttentionLayout,
+    Conv,
+    FourierEmbedding,
+    PositionalEmbedding,
+    Resampling,
+    UNetBlock,
+    group_norm,
+)
+from genbench.methods.edm.unet import UNet
+
+_EPS = 1e-6
+_EMBEDDING = 4
+"""Channels of the embedding, in units of `model_channels`."""
+
+
+class SongUNet(UNet):
+    """DDPM++ (positional embedding, standard encoder) or NCSN++ (Fourier embedding, residual encoder)."""
+
+    layout: AttentionLayout = "interleaved"
+    embeddings = 1
+    """Numbers that are embedded: their embeddings are concatenated."""
+
+    def __init__(
+        self,
+        *,
+        out_channels: int,
+        label_dim: int,
+        augment_dim: int,
+        model_channels: int,
+        embedding_type: Literal["positional", "fourier"],
+        channel_mult_noise: int,
+        encoder_type: Literal["standard", "residual"],
+        resample_filter: Sequence[float],
+        **frame: Any,
+    ) -> None:
+        """`channel_mult_noise`: channels of the noise level's embedding, in units of `model_channels`. `label_dim` and
+        `augment_dim` are 0 without classes or augmentation labels. `frame` are arguments of `UNet`.
+        """
+        noise, emb = model_channels * channel_mult_noise, model_channels * _EMBEDDING
+
+        def block(before: int, after: int, *, attention: bool = False, resample: Resampling | None = None) -> UNetBlock:
+            return UNetBlock(
+                before,
+                after,
+                emb,
+                heads=int(attention),
+                resample=resample,
+                taps=resample_filter,
+                project_resampled=True,
+                scale_and_shift=False,
+                skip_scale=0.5**0.5,
+                eps=_EPS,
+                layout=self.layout,
+            )
+
+        super().__init__(
+            block,
+            model_channels=model_channels,
+            image_taps=resample_filter if encoder_type == "residual" else None,
+            attend_last=True,
+            **frame,
+        )
+        embed = FourierEmbedding if embedding_type == "fourier" else partial(PositionalEmbedding, endpoint=True)
+        self.map_noise = embed(noise)
+        self.map_label = nn.Linear(label_dim, noise) if label_dim else None
+        self.map_augment = nn.Linear(augment_dim, noise * self.embeddings, bias=False) if augment_dim else None
+        self.map_layer0 = nn.Linear(noise * self.embeddings, emb)
+        self.map_layer1 = nn.Linear(emb, emb)
+        name = next(iter(self.enc)).removesuffix("_conv")
+        self.dec[f"{name}_aux_norm"] = group_norm(self.width, _EPS)
+        self.dec[f"{name}_aux_conv"] = Conv(self.width, out_channels, 3)
+
+    def forward(self, x: Tensor, noise: Tensor, labels: Tensor | None = None, augment: Tensor | None = None) -> Tensor:
+        """Images (N, C, R, R), noise levels (N,), one-hot labels (N, label_dim), augmentation labels (N, augment_dim).
+
+        Returns (N, out_channels, R, R).
+        """
+        emb = self.embedded(noise)
+        if self.map_label is not None and labels is not None:
+            emb = emb + self.map_label(labels * self.map_label.in_features**0.5)
+        return self._mapped(x, emb, augment)
+
+    def embedded(self, x: Tensor) -> Tensor:
+        """Numbers (N,) => (N, channels) in this network's order, [sin, cos]."""
+        cos, sin = self.map_noise(x).chunk(2, dim=1)
+        return torch.cat([sin, cos], dim=1)
+
+    def _mapped(self, x: Tensor, emb: Tensor, augment: Tensor | None) -> Tensor:
+        if self.map_augment is not None and augment is not None:
+            emb = emb + self.map_augment(augment)
+        emb = F.silu(self.map_layer1(F.silu(self.map_layer0(emb))))
+        x = self.features(x, emb)
+        norm, conv = list(self.dec.values())[-2:]
+        return conv(F.silu(norm(x)))

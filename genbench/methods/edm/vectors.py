@@ -1,0 +1,164 @@
+"""EDM's networks and sampler against what the authors' code computed (see `genbench.methods.vectors`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genbench.errors import ConfigError
+from genbench.methods.edm.blocks import UNetBlock
+from genbench.methods.edm.network import EDMDenoiser
+from genbench.methods.edm.sampler import EDMSampler
+from genbench.methods.edm.settings import EDMNetwork, EDMSettings
+from genbench.methods.networks import build
+from genbench.methods.noise import RecordedNoise
+from genbench.methods.vectors import Comparison, Vectors, compare
+from genbench.schema import check
+
+_UNUSED = ("precond", "dropout", "sigma_data", "use_fp16", "label_dropout")
+"""Arguments that name the preconditioner, change training only, or have one value."""
+
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "SongUNet": {
+        "model_channels": 128,
+        "channel_mult": (1, 2, 2, 2),
+        "num_blocks": 4,
+        "attn_resolutions": (16,),
+        "embedding_type": "positional",
+        "channel_mult_noise": 1,
+        "encoder_type": "standard",
+        "resample_filter": (1, 1),
+    },
+    "DhariwalUNet": {
+        "model_channels": 192,
+        "channel_mult": (1, 2, 3, 4),
+        "num_blocks": 3,
+        "attn_resolutions": (32, 16, 8),
+    },
+}
+"""What the authors' constructors take where nothing is said."""
+
+_SETTINGS = {
+    "num_steps": "steps",
+    "sigma_min": "sigma_min",
+    "sigma_max": "sigma_max",
+    "rho": "rho",
+    "S_churn": "s_churn",
+    "S_min": "s_min",
+    "S_max": "s_max",
+    "S_noise": "s_noise",
+}
+"""Settings of the authors' sampler by genbench's names; the unlimited ones are those that are not given."""
+
+_BLOCK_ARGUMENTS = {
+    "in_channels": "in_channels",
+    "out_channels": "out_channels",
+    "emb_channels": "emb_channels",
+    "resample_filter": "taps",
+    "resample_proj": "project_resampled",
+    "adaptive_scale": "scale_and_shift",
+    "skip_scale": "skip_scale",
+    "eps": "eps",
+}
+"""Arguments of the authors' block by genbench's names, less what it is made from below."""
+
+_CPU = torch.device("cpu")
+
+
+def replay(vectors: Vectors) -> Iterator[Comparison]:
+    """Every network's intermediate and final outputs, the single blocks, and every sampler run."""
+    forward, recorded = (vectors.tensors(name) for name in ("forward", "sampler"))
+    networks = {name: constructor_arguments(vectors, name) for name in vectors.config["models"]}
+    for name, network in networks.items():
+        model = build(lambda network=network: EDMDenoiser(**network), vectors.tensors(name), _CPU, name="EDM")  # type: ignore[misc]
+        yield from network_cases(model, forward, name)
+    yield from _blocks(vectors, forward)
+    for run in vectors.json("sampler.json")["runs"]:
+        name = run["name"]
+        network = networks[run["model"]]
+        settings = {ours: run[theirs] for theirs, ours in _SETTINGS.items() if math.isfinite(run.get(theirs, math.inf))}
+        sampler = EDMSampler(
+            network=network,
+            settings=check(EDMSettings, settings, f"{vectors.folder / 'sampler.json'}: {name}"),
+            state=vectors.tensors(run["model"]),
+            device=_CPU,
+        )
+        noise = recorded_noise(recorded, name)
+        labels = recorded.get(f"{name}/class_labels", torch.zeros(len(noise), 1)).argmax(1)
+        yield compare(name, sampler.sample(noise, labels), recorded[f"{name}/image"], noise.left)
+
+
+def constructor_arguments(vectors: Vectors, name: str) -> dict[str, Any]:
+    """The recorded arguments of a network, with the authors' defaults, less what sampling does not use.
+
+    Raises `ConfigError` for an argument that genbench's network does not have.
+    """
+    where = f"{vectors.folder / 'config.json'}: {name}"
+    return network_arguments(vectors.config["models"][name]["args"], where)
+
+
+def network_arguments(official: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Arguments of the authors' ``EDMPrecond`` as those of `EDMDenoiser`.
+
+    Raises `ConfigError` for an argument that genbench's network does not have.
+    """
+    given = {key: value for key, value in official.items() if key not in _UNUSED}
+    if given.pop("decoder_type", "standard") != "standard":
+        raise ConfigError(f"{where}: decoder_type {official['decoder_type']!r}", hint="genbench has the standard one")
+    defaults = _DEFAULTS.get(given.get("model_type", ""), {})
+    return check(EDMNetwork, {**defaults, **given}, where).model_dump(exclude_none=True)
+
+
+def network_cases(model: EDMDenoiser, forward: Mapping[str, Tensor], name: str) -> Iterator[Comparison]:
+    """Every recorded output of the network called `name`: of its parts, of itself, and of the whole denoiser."""
+    inputs = {key.removeprefix(f"{name}/"): value for key, value in forward.items() if key.startswith(f"{name}/")}
+    x, sigma, labels = inputs["x"], inputs["sigma"], inputs.get("class_labels")
+    with torch.inference_mode():
+        seen = outputs_of({"map_noise_out": model.model.map_noise, "map_layer1_out": model.model.map_layer1})
+        seen |= outputs_of({"enc_last": list(model.model.enc.values())[-1]})
+        seen["D_x"] = [model(x, sigma, labels)]
+        seen["F_in_x"] = [model.scalings(sigma).inner.view(-1, 1, 1, 1) * x]
+        seen["c_noise"] = [sigma.log() / 4]
+        seen["F_out"] = [model.model(inputs["F_in_x"], inputs["c_noise"], labels)]
+        if "D_x_labels_none" in inputs:
+            seen["D_x_labels_none"] = [model(x, sigma)]
+        if "D_x_augment" in inputs:
+            seen["D_x_augment"] = [model(x, sigma, labels, inputs["augment_labels"])]
+    for case, outputs in seen.items():
+        yield compare(f"{name}/{case}", outputs[0], inputs[case])
+
+
+def outputs_of(modules: Mapping[str, nn.Module]) -> dict[str, list[Tensor]]:
+    """What each module returns, call by call, from now on."""
+    seen: dict[str, list[Tensor]] = {name: [] for name in modules}
+    for name, module in modules.items():
+        module.register_forward_hook(lambda _module, _args, output, name=name: seen[name].append(output))  # type: ignore[misc]
+    return seen
+
+
+def recorded_noise(recorded: Mapping[str, Tensor], name: str) -> RecordedNoise:
+    """The latents of a run and its draws in order."""
+    draws = [recorded[f"{name}/noise.{i}"] for i in range(len(recorded)) if f"{name}/noise.{i}" in recorded]
+    return RecordedNoise([recorded[f"{name}/latents"], *draws])
+
+
+def _blocks(vectors: Vectors, forward: Mapping[str, Tensor]) -> Iterator[Comparison]:
+    """The blocks that were run on their own."""
+    for file, recorded in vectors.config.get("unetblocks", {}).items():
+        official = recorded["args"]
+        arguments = {ours: official[theirs] for theirs, ours in _BLOCK_ARGUMENTS.items() if theirs in official}
+        if official.get("attention"):
+            per_head = official.get("channels_per_head", 64)
+            arguments["heads"] = official.get("num_heads") or official["out_channels"] // per_head
+        for direction in ("up", "down"):
+            if official.get(direction):
+                arguments["resample"] = direction
+        state = vectors.tensors(file.removesuffix(".safetensors"))
+        block = build(lambda arguments=arguments: UNetBlock(**arguments), state, _CPU, name="EDM")  # type: ignore[misc]
+        with torch.inference_mode():
+            computed = block(forward["unetblock/x"], forward["unetblock/emb"])
+        yield compare(recorded["output"], computed, forward[recorded["output"]])
