@@ -79,6 +79,15 @@ class DecoderCard(Strict):
     """None where every variant brings its own."""
 
 
+class Checkpoint(Strict):
+    """A moment of a training run."""
+
+    training: Name
+    """Name of the training run: variants that share it are points of one curve."""
+    epochs: float = Field(gt=0)
+    """Passes over the training data until then."""
+
+
 class Variant(Strict):
     """One set of weights of a method, and how the authors sample from it."""
 
@@ -97,6 +106,8 @@ class Variant(Strict):
     weights: Weights | None = None
     decoder: Decoder | None = None
     """None for models of pixels."""
+    checkpoint: Checkpoint | None = None
+    """Which moment of which training the weights are, for training curves; covered by no digest."""
     presets: dict[Name, dict[str, Scalar]] = Field(min_length=1)
     """Named sampler settings."""
     default_preset: Name

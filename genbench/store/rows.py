@@ -123,6 +123,8 @@ def variant_rows(card: MethodCard) -> list[Row]:
             "decoder": canonical(variant.decoder.model_dump(mode="json", exclude_none=True))
             if variant.decoder
             else None,
+            "training": variant.checkpoint.training if variant.checkpoint else None,
+            "epochs": variant.checkpoint.epochs if variant.checkpoint else None,
             "presets": canonical(variant.presets),
             "default_preset": variant.default_preset,
         }

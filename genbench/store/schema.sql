@@ -180,10 +180,16 @@ CREATE TABLE costs (
     record_id VARCHAR PRIMARY KEY,
     -- Parameters of the network.
     parameters BIGINT,
-    -- Size of the weight file, bytes.
+    -- Size of the weight files, bytes.
     weight_bytes BIGINT,
-    -- Network evaluations an image, guidance not doubled.
-    nfe INTEGER,
+    -- Network evaluations an image, guidance not doubled; a mean where solvers choose their steps.
+    nfe DOUBLE,
+    -- Floating-point operations an image of every network, guidance and latent decoder included; a multiply-add is two.
+    flops_per_image BIGINT,
+    -- Bit operations an image: multiply-adds times bits of weight and activation, of linear and convolution layers.
+    bops_per_image BIGINT,
+    -- Parameters that sampling uses, at the bits that the preset keeps them in, bytes.
+    packed_weight_bytes BIGINT,
     -- Sampling alone, averaged over all shards.
     seconds_per_image DOUBLE,
     -- Feature extraction alone.
@@ -244,6 +250,10 @@ CREATE TABLE variants (
     weights_licence VARCHAR,
     -- Latent decoder; NULL for models of pixels.
     decoder JSON,
+    -- Training run that the weights are a checkpoint of; NULL where the card names none.
+    training VARCHAR,
+    -- Passes over the training data that they have seen.
+    epochs DOUBLE,
     -- Sampler settings by preset name.
     presets JSON NOT NULL,
     -- The preset that is meant when none is named.

@@ -8,9 +8,8 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import pytest
 import typer
@@ -18,97 +17,15 @@ from typer.testing import CliRunner, Result
 
 from genbench.cli import store_commands
 from genbench.errors import GenbenchError, StoreError, UsageError
-from genbench.provenance import Provenance
-from genbench.records import (
-    Costs,
-    ImageFacts,
-    MeasurementFacts,
-    Record,
-    ReferenceFacts,
-    RunFacts,
-    SuiteFacts,
-    write_record,
-)
 from genbench.report.leaderboard import leaderboard
 from genbench.store import Store
 
-PROVENANCE = Provenance(
-    genbench="0",
-    python="3",
-    packages={},
-    commit=None,
-    dirty=None,
-    platform="p",
-    processor="c",
-    cores=1,
-    threads=1,
-    device="cpu",
-    tf32=False,
-    deterministic=True,
-    argv=[],
-)
-
-
-def add(
-    results: Path,
-    number: int,
-    run: str,
-    values: dict[str, tuple[float, float | None]],
-    *,
-    suite_digest: str = "5" * 64,
-    block: int = 0,
-    n: int = 256,
-    limited: bool = False,
-    precision: Literal["exact", "fast"] = "exact",
-    deviation: float | None = None,
-) -> None:
-    variant, _, preset = run.partition("@")
-    measurements = tuple(
-        MeasurementFacts(
-            metric=metric,
-            statistic=metric.partition("@")[0],
-            space=metric.partition("@")[2],
-            version=1,
-            direction="higher" if metric.startswith("precision") else "lower",
-            value=value,
-            stderr=stderr,
-            n=n,
-            n_reference=1000,
-            deviation=deviation,
-            deviation_n=None if deviation is None else 128,
-        )
-        for metric, (value, stderr) in values.items()
-    )
-    record = Record(
-        id=f"20250101T000000Z-{number:08x}",
-        created=datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=number),
-        kind="run",
-        limited=limited,
-        block=block,
-        suite=SuiteFacts(id="quick", digest=suite_digest),
-        run=RunFacts(
-            name=run,
-            method="toy",
-            variant=variant,
-            preset=preset,
-            digest="a" * 64,
-            given={},
-            settings={},
-            weights_sha256=None,
-        ),
-        images=ImageFacts(source="sampler", digest="i", n=n),
-        reference=ReferenceFacts(name="toy", sha256={}, n={}),
-        spaces={},
-        precision=precision,
-        measurements=measurements,
-        costs=Costs(nfe=50, seconds_per_image=0.01234, wall_seconds=1.0),
-        provenance=PROVENANCE,
-    )
-    write_record(record, results)
+if TYPE_CHECKING:
+    from tests.unit.conftest import Add
 
 
 @pytest.fixture
-def results(tmp_path: Path) -> Path:
+def results(tmp_path: Path, add: Add) -> Path:
     """Two runs; the worse one came first, so that sorting shows."""
     add(tmp_path, 0, "toy@sde", {"fd@inception-tf": (31.25, 1.5), "precision@inception-tf": (0.625, 0.03125)})
     add(tmp_path, 1, "toy@ode", {"fd@inception-tf": (20.123456789, 0.987654321), "precision@inception-tf": (0.5, None)})
@@ -183,7 +100,7 @@ def test_a_metric_that_was_not_measured(results: Path) -> None:
     assert "fd@inception-tf" in error.hint
 
 
-def test_several_blocks_and_counts(results: Path) -> None:
+def test_several_blocks_and_counts(results: Path, add: Add) -> None:
     add(results, 2, "toy@ode", {"fd@inception-tf": (22.0, 1.0)}, block=1)
     add(results, 3, "toy@big", {"fd@inception-tf": (5.0, 0.1)}, n=5000)
     with Store.open(results) as store:
@@ -197,14 +114,14 @@ def test_several_blocks_and_counts(results: Path) -> None:
     assert "FID at n = 256 and 5,000 is biased" in notes
 
 
-def test_columns_with_a_spread_are_aligned_as_numbers(results: Path) -> None:
+def test_columns_with_a_spread_are_aligned_as_numbers(results: Path, add: Add) -> None:
     add(results, 2, "toy@ode", {"fd@inception-tf": (22.0, 1.0)}, block=1)
     lines = call("leaderboard", "quick", "--results", str(results), "--metric", "fid").stdout.splitlines()
     assert lines[2].startswith("toy@ode  21.06 ± 0.70 (s 1.3)  ")
     assert lines[3].startswith("toy@sde            31.2 ± 1.5  ")
 
 
-def test_fast_and_exact_results_never_stand_in_one_table(results: Path) -> None:
+def test_fast_and_exact_results_never_stand_in_one_table(results: Path, add: Add) -> None:
     options = {"suite_digest": "f" * 64, "precision": "fast"}
     add(results, 7, "toy@ode", {"fd@inception-tf": (20.5, 1.0)}, deviation=-0.375, **options)
     add(results, 8, "toy@sde", {"fd@inception-tf": (31.5, 1.5)}, deviation=0.25, **options)
@@ -227,7 +144,7 @@ def test_no_fast_results_say_where_the_exact_ones_are(results: Path) -> None:
     )
 
 
-def test_results_of_the_suite_as_it_was_are_mentioned_only(results: Path) -> None:
+def test_results_of_the_suite_as_it_was_are_mentioned_only(results: Path, add: Add) -> None:
     add(results, 9, "toy@new", {"fd@inception-tf": (5.0, 0.1)}, suite_digest="6" * 64)
     with Store.open(results) as store:
         board = leaderboard(store, "quick")
@@ -235,7 +152,7 @@ def test_results_of_the_suite_as_it_was_are_mentioned_only(results: Path) -> Non
     assert "Not shown: 2 runs measured before the suite changed (1 older digest)" in board.notes[-1]
 
 
-def test_a_metric_that_this_version_does_not_know_keeps_its_id(results: Path) -> None:
+def test_a_metric_that_this_version_does_not_know_keeps_its_id(results: Path, add: Add) -> None:
     add(results, 2, "toy@ode", {"novelty@mars": (1.0, None)})
     with Store.open(results) as store:
         assert "novelty@mars ↓" in leaderboard(store, "quick").headings
@@ -248,7 +165,7 @@ def test_unknown_suite_names_the_nearest(results: Path) -> None:
     assert error.hint == "did you mean quick?"
 
 
-def test_no_results_say_which_command_makes_some(tmp_path: Path) -> None:
+def test_no_results_say_which_command_makes_some(tmp_path: Path, add: Add) -> None:
     suites = tmp_path / "suites"
     suites.mkdir()
     (suites / "quick.toml").write_text(

