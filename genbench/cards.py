@@ -42,6 +42,8 @@ class Claim(Strict):
     metric: str
     value: float
     n: int = 50_000
+    reference: str | None = None
+    """What images were compared with, by its name in ``registry/references``; none when the card does not say."""
     preset: str | None = None
     """The preset that reproduces it; none when no preset of the card does."""
     source: str

@@ -1,4 +1,4 @@
-"""The store's tables and views: ``schema.sql`` and ``views.sql``, and their comments as DuckDB's own.
+"""The store's tables and views: ``schema.sql``, ``views.sql`` and ``published.sql``, their comments as DuckDB's own.
 
 The SQL files are the one source: a ``--`` comment above a table, a view or a column becomes its COMMENT in the store,
 where any client finds it (``duckdb_columns()``).
@@ -13,14 +13,17 @@ from importlib import resources
 
 from genbench.digest import digest
 
+FILES = ("schema.sql", "views.sql", "published.sql")
+"""In the order in which they are run."""
+
 _CREATE = re.compile(r"CREATE (TABLE|VIEW) (\w+) \(")
 
 
 @cache
 def definitions() -> tuple[str, ...]:
-    """The text of the SQL files, in the order in which they are run."""
+    """The text of the SQL files."""
     folder = resources.files("genbench.store")
-    return tuple((folder / name).read_text(encoding="utf-8") for name in ("schema.sql", "views.sql"))
+    return tuple((folder / name).read_text(encoding="utf-8") for name in FILES)
 
 
 def schema_digest() -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from genbench.errors import ConfigError, StoreError
+from genbench.store.literature import PUBLISHED_TABLES, claim_rows, published_rows
 from genbench.store.rows import (
     Row,
     contribution_rows,
@@ -49,6 +50,8 @@ def catch_up(connection: DuckDBPyConnection, sources: Sources) -> None:
         _refresh_cards(connection, _of_kind("card", found))
     if _of_kind("suite", found) != _of_kind("suite", known):
         _refresh_suites(connection, _of_kind("suite", found))
+    if _of_kind("published", found) != _of_kind("published", known):
+        _refresh_published(connection, _of_kind("published", found))
     _refresh_records(connection, sources.results, _of_kind("record", found), _of_kind("record", known))
 
 
@@ -152,11 +155,13 @@ def _refresh_cards(connection: DuckDBPyConnection, found: Mapping[str, Stamp]) -
 
     methods: list[Row] = []
     variants: dict[str, Row] = {}
+    claims: list[Row] = []
     files: list[Row] = []
     for path, stamp in sorted(found.items()):
         problem = None
         try:
             card = load_card(Path(path))
+            claimed = claim_rows(card, path)
         except ConfigError as error:
             problem = f"{str(error).removeprefix(f'{path}: ')}; {error.hint}"
         else:
@@ -166,8 +171,9 @@ def _refresh_cards(connection: DuckDBPyConnection, found: Mapping[str, Stamp]) -
             else:
                 methods.append(method_row(card, path))
                 variants.update({row["variant"]: row for row in variant_rows(card)})
+                claims += claimed
         files.append(_file_row("card", path, stamp, problem))
-    _replace(connection, "card", files, {"methods": methods, "variants": list(variants.values())})
+    _replace(connection, "card", files, {"methods": methods, "variants": list(variants.values()), "claims": claims})
 
 
 def _refresh_suites(connection: DuckDBPyConnection, found: Mapping[str, Stamp]) -> None:
@@ -183,6 +189,21 @@ def _refresh_suites(connection: DuckDBPyConnection, found: Mapping[str, Stamp]) 
             problem = f"{str(error).removeprefix(f'{path}: ')}; {error.hint}"
         files.append(_file_row("suite", path, stamp, problem))
     _replace(connection, "suite", files, {"suites": suites})
+
+
+def _refresh_published(connection: DuckDBPyConnection, found: Mapping[str, Stamp]) -> None:
+    tables: dict[str, list[Row]] = {table: [] for table in PUBLISHED_TABLES}
+    files: list[Row] = []
+    for path, stamp in sorted(found.items()):
+        problem = None
+        try:
+            table, rows = published_rows(Path(path))
+        except ConfigError as error:
+            problem = f"{str(error).removeprefix(f'{path}: ')}; {error.hint}"
+        else:
+            tables[table] += rows
+        files.append(_file_row("published", path, stamp, problem))
+    _replace(connection, "published", files, tables)
 
 
 def _file_row(kind: str, path: str, stamp: Stamp, problem: str | None) -> Row:

@@ -14,15 +14,15 @@ CREATE TABLE store_info (
 
 -- One row a file that the store was filled from; a file with another size or time is read again.
 CREATE TABLE files (
-    -- Records: below the results folder, with forward slashes. Cards and suites: absolute.
+    -- Records: below the results folder, with forward slashes. Others: absolute.
     path VARCHAR NOT NULL,
-    -- record, card or suite.
+    -- record, card, suite or published.
     kind VARCHAR NOT NULL,
     -- Bytes.
     size BIGINT NOT NULL,
     -- Time of the last change, nanoseconds since 1970.
     mtime_ns BIGINT NOT NULL,
-    -- The record in the file; NULL for cards, suites and files that were left out.
+    -- The record in the file; NULL for other kinds and for files that were left out.
     record_id VARCHAR,
     -- Why the file was left out; NULL when it was not.
     problem VARCHAR

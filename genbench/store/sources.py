@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from genbench.errors import StoreError
 
-Kind = Literal["record", "card", "suite"]
+Kind = Literal["record", "card", "suite", "published"]
 
 
 class Key(NamedTuple):
@@ -20,7 +20,7 @@ class Key(NamedTuple):
 
     kind: Kind
     path: str
-    """Records: below the results folder, with forward slashes. Cards and suites: absolute."""
+    """Records: below the results folder, with forward slashes. Cards, suites and published figures: absolute."""
 
 
 class Stamp(NamedTuple):
@@ -33,11 +33,11 @@ class Stamp(NamedTuple):
 
 
 class Sources(NamedTuple):
-    """Where records, cards and suites lie."""
+    """Where records, cards, suites and published figures lie."""
 
     results: Path
     registry: tuple[Path, ...]
-    """Folders of method cards; earlier ones win."""
+    """Folders of method cards, each with a folder ``published``; earlier ones win."""
     suites: tuple[Path, ...]
     """Folders of suites; earlier ones win."""
 
@@ -47,8 +47,9 @@ class Sources(NamedTuple):
         Raises `StoreError` when a folder below `results` cannot be listed: leaving its records out would be a lie.
         """
         found = {Key("record", path): stamp for path, stamp in _records(self.results)}
-        found |= {Key("card", path): stamp for path, stamp in _toml_files(self.registry)}
-        found |= {Key("suite", path): stamp for path, stamp in _toml_files(self.suites)}
+        found |= {Key("card", path): stamp for path, stamp in _named_files(self.registry, "*.toml")}
+        found |= {Key("suite", path): stamp for path, stamp in _named_files(self.suites, "*.toml")}
+        found |= {Key("published", path): stamp for path, stamp in _named_files(self.registry, "published/*.csv")}
         return found
 
 
@@ -79,11 +80,11 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         ) from error
 
 
-def _toml_files(folders: Sequence[Path]) -> Iterator[tuple[str, Stamp]]:
+def _named_files(folders: Sequence[Path], pattern: str) -> Iterator[tuple[str, Stamp]]:
     """The file of each name, from the first folder that has it."""
     found: dict[str, Path] = {}
     for folder in folders:
-        for path in sorted(folder.glob("*.toml")):
+        for path in sorted(folder.glob(pattern)):
             found.setdefault(path.stem, path.absolute())
     for path in found.values():
         yield str(path), _stamp(path.stat())
