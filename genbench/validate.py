@@ -117,7 +117,7 @@ def _sample(card: MethodCard, name: str) -> str | None:
     network = {**run.variant.network, **family.tiny}
     state = random_state(_on_meta(family.module, network, name))
     sampler = _tiny_sampler(run, network, state)
-    labels = torch.tensor([0, max(run.variant.classes - 1, 0)]).clamp(max=int(network["num_classes"]) - 1)
+    labels = torch.tensor([0, max(run.variant.classes - 1, 0)])
     together = sampler.sample(SeededNoise([0, 1]), labels)
     alone = torch.cat([sampler.sample(SeededNoise([seed]), labels[seed : seed + 1]) for seed in (0, 1)])
     if not bool(together.isfinite().all()):

@@ -68,6 +68,10 @@ class Family(NamedTuple):
 
 SMALL_DIT: Mapping[str, Any] = MappingProxyType({"input_size": 8, "hidden_size": 32, "depth": 2, "num_heads": 2})
 
+SMALL_UNET: Mapping[str, Any] = MappingProxyType(
+    {"img_resolution": 8, "model_channels": 16, "channel_mult": [1, 4], "num_blocks": 1, "attn_resolutions": [4]}
+)
+
 FAMILIES: dict[str, Family] = {
     "ddt": Family(
         sampler="genbench.methods.ddt.sampler:DDTSampler",
@@ -84,6 +88,14 @@ FAMILIES: dict[str, Family] = {
         version="1",
         module="genbench.methods.dit.network:DiT",
         tiny=SMALL_DIT,
+    ),
+    "edm": Family(
+        sampler="genbench.methods.edm.sampler:EDMSampler",
+        network="genbench.methods.edm.settings:EDMNetwork",
+        settings="genbench.methods.edm.settings:EDMSettings",
+        version="1",
+        module="genbench.methods.edm.network:EDMDenoiser",
+        tiny=SMALL_UNET,
     ),
     "jit": Family(
         sampler="genbench.methods.jit.sampler:JiTSampler",
