@@ -1,25 +1,205 @@
-"""Training objectives: a network, a batch and a generator in, a scalar loss out."""
+"""Training objectives: settings of a configuration that turn a network and a batch into a scalar loss.
+
+Images are (N, C, H, W) in [-1, 1], labels (N,) with the null class where one was dropped, and every draw comes from
+the generator that is handed in.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from abc import abstractmethod
+from functools import cached_property
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
+from torch.func import jvp
+from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-Objective = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
+from genbench.methods.ddpm import Schedule, schedule
+from genbench.methods.respacing import TRAINING_STEPS
+from genbench.schema import Strict
 
 
-def linear_velocity(network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Flow matching on the linear path with SiT's time (t = 0 noise, t = 1 data) and target data - noise.
+class LogitNormal(Strict):
+    """Times sigmoid(mean + std·n) for n ~ N(0, 1)."""
 
-    images: (N, C, H, W) in [-1, 1]; labels: (N,), the null class included (SiT, arXiv:2401.08740, equation 6).
+    mean: float
+    std: float = Field(gt=0)
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """(n,) in (0, 1)."""
+        return torch.sigmoid(self.mean + self.std * torch.randn(n, generator=generator))
+
+
+def _times(distribution: LogitNormal | None, n: int, generator: torch.Generator) -> Tensor:
+    """Uniform on [0, 1) unless a distribution is given."""
+    return torch.rand(n, generator=generator) if distribution is None else distribution.draw(n, generator)
+
+
+def _by_image(values: Tensor) -> Tensor:
+    """(N,) to broadcast against images."""
+    return values[:, None, None, None]
+
+
+class Loss(Strict):
+    """One objective."""
+
+    @abstractmethod
+    def __call__(self, network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """The loss, a scalar whose gradient trains `network`."""
+
+
+class Velocity(Loss):
+    """Flow matching on the linear path: squared error of the velocity (SiT, arXiv:2401.08740, equation 6)."""
+
+    kind: Literal["velocity"]
+    noise_time: Literal[0, 1] = 0
+    """The time at which an image is noise: 0 for SiT, DDT and LightningDiT, 1 for REPA and its kin."""
+    times: LogitNormal | None = None
+    """Of the share of data in the image; uniform when none is given."""
+    direction: float = Field(default=0.0, ge=0)
+    """Weight of 1 - cos(estimate, velocity) over the channels of each pixel (LightningDiT, arXiv:2501.01423,
+    section 4; after FasterDiT, arXiv:2410.10356)."""
+
+    def __call__(self, network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """The loss of `Loss`."""
+        noise = torch.randn(images.shape, generator=generator)
+        share = _times(self.times, len(images), generator)
+        x = _by_image(share) * images + _by_image(1 - share) * noise
+        if self.noise_time == 0:
+            time, velocity = share, images - noise
+        else:
+            time, velocity = 1 - share, noise - images
+        predicted = network(x, time, labels).float()
+        loss = (predicted - velocity).square().mean()
+        if self.direction:
+            loss = loss + self.direction * (1 - functional.cosine_similarity(predicted, velocity, dim=1)).mean()
+        return loss
+
+
+class CleanImage(Loss):
+    """Flow matching by a network that predicts the image: squared error of the velocity that it implies.
+
+    Li & He, "Back to Basics" (arXiv:2511.13720): v = (image - x)/max(1 - t, t_eps) on x = t·image + (1 - t)·noise.
     """
-    noise = torch.randn(images.shape, generator=generator)
-    t = torch.rand(len(images), generator=generator)
-    s = t[:, None, None, None]
-    predicted: Tensor = network(s * images + (1 - s) * noise, t, labels)
-    return (predicted.float() - (images - noise)).square().mean()
+
+    kind: Literal["clean-image"]
+    times: LogitNormal | None = None
+    t_eps: float = Field(default=0.05, gt=0, lt=1)
+
+    def __call__(self, network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """The loss of `Loss`."""
+        noise = torch.randn(images.shape, generator=generator)
+        t = _times(self.times, len(images), generator)
+        x = _by_image(t) * images + _by_image(1 - t) * noise
+        error = network(x, t, labels).float() - images
+        return (error / _by_image((1 - t).clamp_min(self.t_eps))).square().mean()
 
 
-OBJECTIVES: dict[str, Objective] = {"linear-velocity": linear_velocity}
+class LearnedVariance(Loss):
+    """DiT's: squared error of the noise, and the variational bound for the variance with the mean held fixed.
+
+    Nichol & Dhariwal (arXiv:2102.09672), L_hybrid = L_simple + 0.001·L_vlb. L_vlb sums over 1,000 steps, of which one
+    is drawn, so that its weight here is 1; the bound is in bits a dimension, as the authors of DiT take it.
+    """
+
+    kind: Literal["learned-variance"]
+
+    @cached_property
+    def _schedule(self) -> Schedule:
+        return Schedule(*(constants.float() for constants in schedule(TRAINING_STEPS, "even")))
+
+    def __call__(self, network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """The loss of `Loss`."""
+        s = self._schedule
+        t = torch.randint(TRAINING_STEPS, (len(images),), generator=generator)
+        noise = torch.randn(images.shape, generator=generator)
+        signal = _by_image(s.alphas_cumprod[t])
+        x = signal.sqrt() * images + (1 - signal).sqrt() * noise
+        epsilon, share = network(x, s.timestep_map[t], labels).float().chunk(2, dim=1)
+        low, high = _by_image(s.posterior_log_variance_clipped[t]), _by_image(s.betas[t].log())
+        log_variance = low + (share + 1) / 2 * (high - low)
+        data = (x - (1 - signal).sqrt() * epsilon.detach()) / signal.sqrt()
+        weight = _by_image(s.posterior_mean_coef1[t])
+        bound = torch.where(
+            _by_image(t) == 0,
+            -discretised_log_likelihood(images, self._mean(x, data, t), log_variance / 2),
+            gaussian_divergence(weight * (images - data), low, log_variance),
+        )
+        return (epsilon - noise).square().mean() + bound.mean() / math.log(2)
+
+    def _mean(self, x: Tensor, data: Tensor, t: Tensor) -> Tensor:
+        """Of p(x_{t-1} | x_t)."""
+        s = self._schedule
+        return _by_image(s.posterior_mean_coef1[t]) * data + _by_image(s.posterior_mean_coef2[t]) * x
+
+
+def gaussian_divergence(difference: Tensor, log_variance: Tensor, other: Tensor) -> Tensor:
+    """KL divergence of N(m, exp(log_variance)) from N(m + difference, exp(other)), in nats, elementwise."""
+    return 0.5 * (other - log_variance - 1 + (log_variance - other).exp() + difference.square() * (-other).exp())
+
+
+def discretised_log_likelihood(images: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
+    """Log probability of 8-bit `images` (values k/127.5 - 1) under a Gaussian integrated over each value's bin.
+
+    The bins of 0 and 255 reach to infinity (DDPM, arXiv:2006.11239, equation 13). In nats, elementwise.
+    """
+    inverse = (-log_std).exp()
+    upper = _normal_cdf((images - mean + 1 / 255) * inverse).where(images < 0.999, torch.ones(()))
+    lower = _normal_cdf((images - mean - 1 / 255) * inverse).where(images > -0.999, torch.zeros(()))
+    return (upper - lower).clamp_min(1e-12).log()
+
+
+def _normal_cdf(x: Tensor) -> Tensor:
+    return torch.special.ndtr(x)
+
+
+class MeanFlow(Loss):
+    """Average velocities between two times (Geng et al., arXiv:2505.13447, algorithm 1): t = 1 is noise.
+
+    The target is v - (t - r)·du/dt, with the total derivative by a Jacobian-vector product; each image's squared
+    error e is weighted by 1/(e + c) of fixed value (their adaptive weight with p = 1).
+    """
+
+    kind: Literal["mean-flow"]
+    times: LogitNormal
+    apart: float = Field(gt=0, le=1)
+    """Share of the images for which r and t differ."""
+    guidance: float = Field(default=1.0, ge=1)
+    """ω of the velocity that is learned: ω·v + (1 - ω)·u(x, t, t) without class (their equation 21); 1 is off."""
+    c: float = Field(default=1e-3, gt=0)
+
+    def __call__(self, network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """The loss of `Loss`."""
+        n = len(images)
+        noise = torch.randn(images.shape, generator=generator)
+        pair = torch.stack([self.times.draw(n, generator), self.times.draw(n, generator)]).sort(dim=0)
+        r, t = pair.values
+        r = torch.where(torch.rand(n, generator=generator) < self.apart, r, t)
+        x = _by_image(1 - t) * images + _by_image(t) * noise
+        velocity = self._guided(network, x, t, labels, noise - images)
+
+        def average(x: Tensor, r: Tensor, t: Tensor) -> Tensor:
+            return network(x, torch.stack([r, t], dim=1), labels)  # type: ignore[no-any-return]
+
+        with sdpa_kernel(SDPBackend.MATH):  # the fused attention has no forward derivative
+            predicted, derivative = jvp(average, (x, r, t), (velocity, torch.zeros_like(r), torch.ones_like(t)))
+        target = velocity - _by_image(t - r) * derivative.detach()
+        error = (predicted - target).square().flatten(1).sum(1)
+        return (error / (error.detach() + self.c)).mean()
+
+    def _guided(self, network: nn.Module, x: Tensor, t: Tensor, labels: Tensor, velocity: Tensor) -> Tensor:
+        """The velocity towards which guidance bends; where the class was dropped already it stays as it is."""
+        if self.guidance == 1:
+            return velocity
+        null = torch.full_like(labels, int(network.num_classes))  # type: ignore[arg-type]
+        with torch.no_grad():
+            unconditional = network(x, torch.stack([t, t], dim=1), null)
+        guided = self.guidance * velocity + (1 - self.guidance) * unconditional
+        return torch.where(_by_image(labels == null), velocity, guided)
+
+
+Objective = Annotated[Velocity | CleanImage | LearnedVariance | MeanFlow, Field(discriminator="kind")]

@@ -21,6 +21,7 @@ from genbench.methods.rae.decoder import RAEDecoder, RAEImageDecoder
 from genbench.methods.rae.settings import ImageDecoderNetwork
 from genbench.methods.runs import Run, make_run
 from genbench.methods.sit.sampler import SiTSampler
+from genbench.methods.transformer.initialisation import initialise
 from genbench.schema import check
 from genbench.weights import load_tensors
 
@@ -80,7 +81,7 @@ def latent_registry(folder: Path, card: str = LATENT, decoder: str = DECODER) ->
     run = make_run(load_card(folder / "latent.toml"), "latent", "ode", {})
     torch.manual_seed(0)
     network = DiT(**run.variant.network)
-    network.initialise()
+    initialise(network)
     save_file(dict(network.state_dict()), folder / "weights" / "latent.safetensors")
     statistics = {"mean": torch.full((1, 4, 1, 1), 0.25), "std": torch.full((1, 4, 1, 1), 3.0)}
     save_file(statistics, folder / "weights" / "statistics.safetensors")

@@ -11,6 +11,7 @@ from genbench.methods.dit.network import DiT
 from genbench.methods.dit.settings import DiTNetwork
 from genbench.methods.transformer.blocks import Attention, modulate
 from genbench.methods.transformer.embeddings import TimestepEmbedder, position_embedding
+from genbench.methods.transformer.initialisation import initialise
 
 SMALL = {
     "input_size": 8,
@@ -107,7 +108,7 @@ def test_every_input_moves_its_own_image_only():
 def test_an_initialised_network_predicts_zero_and_can_learn():
     network = DiT(**SMALL)
     torch.manual_seed(0)
-    network.initialise()
+    initialise(network)
     x, t, y = inputs()
     out = network(x, t, y)
     assert not out.any()

@@ -2,43 +2,55 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import load_file
 
-from genbench.methods.dit.network import DiT
-from zoo.objectives import OBJECTIVES, linear_velocity
-from zoo.train import Data, Trainer, batch_indices, learning_rate, read_variant, training_data
+from genbench.cards import load_card
+from genbench.errors import ConfigError, UsageError
+from genbench.methods.transformer.initialisation import initialise
+from genbench.schema import check
+from zoo import train
+from zoo.alignment import Alignment, AlignmentLoss
+from zoo.configuration import HERE, REGISTRY, Configuration, build_network, check_against_card, load
+from zoo.data import Data, batch_indices, training_data
+from zoo.trainer import Trainer, learning_rate
 
-NETWORK = {
-    "input_size": 8,
-    "patch_size": 4,
-    "in_channels": 3,
-    "hidden_size": 16,
-    "depth": 1,
-    "num_heads": 2,
-    "num_classes": 3,
-    "learn_sigma": False,
-}
-CONFIG = {
-    "card": "sit",
-    "variant": "sit-emoji32",
-    "objective": "linear-velocity",
+SETTINGS = {
+    "card": "repa",
+    "curve": "ode25",
+    "network": {
+        "input_size": 8,
+        "patch_size": 4,
+        "in_channels": 3,
+        "hidden_size": 16,
+        "depth": 2,
+        "num_heads": 2,
+        "num_classes": 3,
+        "learn_sigma": False,
+    },
+    "objective": {"kind": "velocity", "noise_time": 1},
+    "alignment": {"block": 1, "projector": {"kind": "mlp", "width": 8}, "until": 0.5},
     "optimiser": {
         "learning_rate": 1e-2,
         "warmup_steps": 3,
+        "schedule": "cosine",
         "weight_decay": 0.0,
         "ema_decay": 0.9,
         "label_dropout": 0.3,
         "autocast": "bfloat16",
     },
     "budget": {"seed": 4, "batch": 6, "steps": 12, "checkpoint_every": 5, "log_every": 4, "snapshots": [0.5, 1.0]},
-    "snapshot_images": 10,
 }
+NAMES = sorted(path.stem for path in HERE.glob("*.toml"))
+
+
+def configuration(**changes):
+    return check(Configuration, {**SETTINGS, **changes}, "test")
 
 
 @pytest.fixture(autouse=True)
@@ -53,14 +65,17 @@ def one_thread():
 @pytest.fixture(scope="module")
 def data():
     generator = torch.Generator().manual_seed(0)
-    return Data(torch.rand(20, 3, 8, 8, generator=generator) * 2 - 1, torch.arange(20) % 3)
+    images = torch.rand(20, 3, 8, 8, generator=generator) * 2 - 1
+    return Data(images, torch.arange(20) % 3, torch.randn(20, 4, 5, generator=generator).half())
 
 
-def trainer(data, folder, config=CONFIG, on_snapshot=None):
+def trainer(data, folder, made=None):
+    made = made or configuration()
     torch.manual_seed(1)
-    network = DiT(**NETWORK)
-    network.initialise()
-    return Trainer(config, network, data, folder, on_snapshot)
+    network = build_network(made)
+    initialise(network)
+    alignment = AlignmentLoss(made.alignment, network, hidden=16, target=5) if made.alignment else None
+    return Trainer(made, network, data, folder, alignment)
 
 
 class KilledError(Exception):
@@ -82,7 +97,7 @@ def run_until(made, step):
 
 
 def files(folder):
-    return {path.name: path.read_bytes() for path in folder.glob("ema-*")}
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("ema-*"))}
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +112,7 @@ def whole(tmp_path_factory, data):
 
 @pytest.mark.parametrize("kills", [[1], [4], [5], [7], [11], [3, 6, 6, 10]])
 def test_a_training_that_was_interrupted_ends_in_the_same_bits(tmp_path, data, whole, kills):
-    """Killed before, at and after a checkpoint (steps 5 and 10), and at one place twice."""
+    """Killed before, at and after a checkpoint (steps 5 and 10) and the end of the alignment (6), and twice there."""
     for step in kills:
         run_until(trainer(data, tmp_path), step)
     resumed = trainer(data, tmp_path)
@@ -105,9 +120,10 @@ def test_a_training_that_was_interrupted_ends_in_the_same_bits(tmp_path, data, w
     expected, snapshots = whole
     assert files(tmp_path) == snapshots
     assert list(snapshots) == ["ema-000006.safetensors", "ema-000012.safetensors"]
-    for key, value in expected.network.state_dict().items():
-        assert torch.equal(resumed.network.state_dict()[key], value), key
-        assert torch.equal(resumed.ema[key], expected.ema[key]), key
+    for key, value in expected._trained.state_dict().items():
+        assert torch.equal(resumed._trained.state_dict()[key], value), key
+    for key, value in expected.ema.items():
+        assert torch.equal(resumed.ema[key], value), key
 
 
 def test_a_finished_training_does_nothing_more(tmp_path, data, whole):
@@ -116,7 +132,7 @@ def test_a_finished_training_does_nothing_more(tmp_path, data, whole):
     again = trainer(data, tmp_path)
     again._update = pytest.fail
     again.run()
-    assert again.step == 12
+    assert again.finished
     assert (tmp_path / "checkpoint.pt").stat().st_mtime_ns == before
     assert files(tmp_path) == whole[1]
 
@@ -132,40 +148,59 @@ def test_weights_move_and_the_average_follows(whole, data, tmp_path):
     assert not torch.equal(moved, average)
 
 
+def test_the_alignment_moves_weights_until_it_stops(tmp_path, data):
+    """Two trainings that differ in when the term stops are one until then; the projector rests afterwards."""
+
+    def weights(until, steps):
+        settings = {**SETTINGS["alignment"], "until": until}
+        made = trainer(data, tmp_path / f"{until}", configuration(alignment=settings))
+        for _ in range(steps):
+            made._update()
+        return made
+
+    early, late = weights(0.25, 3), weights(0.5, 3)
+    assert torch.equal(early.network.x_embedder.proj.weight, late.network.x_embedder.proj.weight)
+    projector = {key: value.clone() for key, value in early.alignment.state_dict().items()}
+    for made in (early, late):
+        made._update()
+        made._update()
+    assert not torch.equal(early.network.x_embedder.proj.weight, late.network.x_embedder.proj.weight)
+    for key, value in early.alignment.state_dict().items():
+        assert torch.equal(value, projector[key]), key
+
+
 def test_another_configuration_does_not_continue_a_checkpoint(tmp_path, data):
     run_until(trainer(data, tmp_path), 6)
-    other = {**CONFIG, "optimiser": {**CONFIG["optimiser"], "learning_rate": 2e-2}}
-    with pytest.raises(SystemExit, match=r"made with another configuration\nhint: move it away"):
+    other = configuration(optimiser={**SETTINGS["optimiser"], "learning_rate": 2e-2})
+    with pytest.raises(ConfigError, match="made with another configuration"):
         trainer(data, tmp_path, other)
-    how_it_is_measured = trainer(data, tmp_path, {**CONFIG, "snapshot_images": 99})
-    assert how_it_is_measured.step == 5
+    assert trainer(data, tmp_path).step == 5
 
 
-def test_the_log_and_the_numbers_of_snapshots(tmp_path, data, capsys):
-    def norm(state):
-        return {"norm": float(sum(v.square().sum() for v in state.values()))}
+def test_an_alignment_without_tokens_is_refused(tmp_path, data):
+    with pytest.raises(ConfigError, match="an alignment needs an encoder's tokens"):
+        trainer(data._replace(targets=None), tmp_path).run()
 
-    run_until(trainer(data, tmp_path), 7)  # snapshot 6 stands, unmeasured
-    trainer(data, tmp_path, on_snapshot=norm).run()
+
+def test_the_log_has_mean_losses(tmp_path, data, capsys):
+    trainer(data, tmp_path).run()
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in log] == [4, 8, 12]
     assert all(math.isfinite(entry["loss"]) for entry in log)
-    measured = [json.loads(line) for line in (tmp_path / "snapshots.jsonl").read_text().splitlines()]
-    assert [entry["step"] for entry in measured] == [6, 12]
-    for entry in measured:
-        assert entry["norm"] == norm(load_file(tmp_path / f"ema-{entry['step']:06d}.safetensors"))["norm"]
-    assert "loss" in capsys.readouterr().out
+    assert "loss" in capsys.readouterr().err
 
 
-def test_every_step_draws_afresh_and_labels_are_dropped_for_guidance(tmp_path, data, monkeypatch):
+def test_every_step_draws_afresh_and_labels_are_dropped_for_guidance(tmp_path, data):
+    made = trainer(data, tmp_path, configuration(alignment=None))
     seen = []
 
     def spy(network, images, labels, generator):
         seen.append((float(torch.rand((), generator=generator)), labels.tolist()))
-        return linear_velocity(network, images, labels, generator)
+        return network(images, torch.zeros(len(images)), labels).square().mean()
 
-    monkeypatch.setitem(OBJECTIVES, "linear-velocity", spy)
-    trainer(data, tmp_path).run()
+    made.configuration = made.configuration.model_copy(update={"objective": spy})
+    for _ in range(12):
+        made._update()
     assert len({draw for draw, _ in seen}) == 12
     labels = [label for _, step in seen for label in step]
     assert set(labels) == {0, 1, 2, 3}
@@ -190,23 +225,11 @@ def test_epochs_and_seeds_have_orders_of_their_own():
 # By the formula: linear to the peak, then half a cosine, whose middle is half the peak.
 @pytest.mark.parametrize(("step", "expected"), [(0, 0.1), (4, 0.5), (9, 1.0), (10, 1.0), (55, 0.5), (100, 0.0)])
 def test_learning_rate(step, expected):
-    assert learning_rate(step, 100, 10, 1.0) == pytest.approx(expected, abs=1e-12)
-
-
-def test_the_objective_is_zero_for_the_velocity_itself():
-    """A network that knows the data: data - noise is (data - x)/(1 - t)."""
-    images = torch.rand(5, 3, 4, 4) * 2 - 1
-
-    def knows(x, t, labels):
-        assert labels.tolist() == [0, 1, 2, 3, 4]
-        return (images - x) / (1 - t)[:, None, None, None]
-
-    loss = linear_velocity(knows, images, torch.arange(5), torch.Generator().manual_seed(0))
-    assert float(loss) < 1e-8
-    zero = linear_velocity(
-        lambda x, t, y: torch.zeros_like(x), images, torch.arange(5), torch.Generator().manual_seed(0)
-    )
-    assert float(zero) == pytest.approx(1 + 1 / 3, rel=0.3), "Var(noise) + Var(uniform on [-1, 1])"
+    base = {"learning_rate": 1.0, "warmup_steps": 10}
+    cosine = configuration(optimiser={**SETTINGS["optimiser"], **base}).optimiser
+    assert learning_rate(step, 100, cosine) == pytest.approx(expected, abs=1e-12)
+    constant = cosine.model_copy(update={"schedule": "constant"})
+    assert learning_rate(step, 100, constant) == min((step + 1) / 10, 1.0)
 
 
 def test_training_data_is_the_train_split_in_the_range_of_the_sampler():
@@ -216,7 +239,51 @@ def test_training_data_is_the_train_split_in_the_range_of_the_sampler():
     assert found.labels.shape == (3404,)
 
 
-def test_the_repositorys_configuration_trains_the_cards_network():
-    variant = read_variant(CONFIG)
-    network = DiT(**variant["network"])
-    assert 2e6 < sum(p.numel() for p in network.parameters()) < 4e6
+@pytest.mark.parametrize("name", NAMES)
+def test_every_configuration_builds_a_network_of_the_zoos_size(name):
+    """No more than 5 MB of float16, and the classes of emoji32."""
+    network = build_network(load(name))
+    assert 2e6 < sum(p.numel() for p in network.parameters()) < 2.5e6
+    assert network.num_classes == 9
+
+
+def test_budgets_are_equal_where_training_is_compared():
+    """All but the SiT that was trained twice as long, before the others."""
+    compared = [load(name) for name in NAMES if name != "sit-emoji32"]
+    assert len({made.budget for made in compared}) == 1
+    assert compared[0].budget.batch * compared[0].budget.steps == 320_000
+
+
+def test_an_unknown_name_is_told_with_the_nearest(capsys):
+    with pytest.raises(UsageError, match="no zoo configuration named 'sit-emoji23'"):
+        load("sit-emoji23")
+    assert train.main(["dit-emoji32", "sit-emoji23"]) == 2
+    assert "hint: did you mean sit-emoji32" in capsys.readouterr().err
+
+
+def test_a_network_that_differs_from_its_card_is_an_error():
+    card = load_card(REGISTRY / "sit.toml")
+    made = load("sit-emoji32")
+    check_against_card("sit-emoji32", made, card)
+    spelt_out = made.model_copy(update={"network": {**made.network, "qk_norm": False}})
+    check_against_card("sit-emoji32", spelt_out, card)
+    deeper = made.model_copy(update={"network": {**made.network, "depth": 6}})
+    with pytest.raises(ConfigError, match=r"zoo/sit-emoji32.toml: network.depth is 6, the card's is 5") as caught:
+        check_against_card("sit-emoji32", deeper, card)
+    assert caught.value.hint == "make [network] the same as [variants.sit-emoji32.network] of registry/sit.toml"
+    check_against_card("not-exported-yet", deeper, card)
+
+
+def test_arguments_that_the_family_does_not_take_are_refused():
+    with pytest.raises(ConfigError, match="unknown key 'with'"):
+        build_network(configuration(network={**SETTINGS["network"], "with": 3}))
+
+
+def test_alignment_settings_name_their_projector():
+    with pytest.raises(ConfigError, match="projector"):
+        check(Alignment, {"block": 1, "projector": {"kind": "linear"}}, "test")
+
+
+def test_configurations_say_how_they_are_trained():
+    for name in NAMES:
+        assert Path(HERE / f"{name}.toml").read_text().startswith(f"# uv run python -m zoo.train {name}\n")

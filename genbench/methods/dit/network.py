@@ -60,20 +60,6 @@ class DiT(nn.Module):
         self.blocks = nn.ModuleList(Block(hidden_size, num_heads, mlp_ratio, head_norm=head_norm) for _ in range(depth))
         self.final_layer = FinalLayer(hidden_size, patch_size, self.out_channels)
 
-    def initialise(self) -> None:
-        """Draw initial weights for training: Xavier linears, small embeddings, adaLN and output zero (DiT, 3.2)."""
-        zero = ("adaLN_modulation.1.", "final_layer.linear.")
-        small = ("y_embedder.", "t_embedder.mlp.")
-        for name, parameter in self.named_parameters():
-            if name == "pos_embed":
-                continue
-            if parameter.ndim == 1 or any(part in name for part in zero):
-                nn.init.zeros_(parameter)
-            elif name.startswith(small):
-                nn.init.normal_(parameter, std=0.02)
-            else:
-                nn.init.xavier_uniform_(parameter.view(len(parameter), -1))
-
     def unpatchify(self, x: Tensor) -> Tensor:
         """(N, T, p·p·C) => (N, C, H, W)."""
         return unpatchify(x, self.patch_size, self.out_channels)

@@ -1,0 +1,67 @@
+"""What the zoo is trained on: the train split of emoji32, and an encoder's tokens of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from genbench.console import note
+from genbench.evaluation import Extraction
+from genbench.features import spaces
+from genbench.files import write_atomically
+from genbench.images import emoji32
+from genbench.paths import cache_folder
+from zoo.alignment import pooled
+
+ENCODER = "effnet-lite0/tokens"
+BLOCK = 64
+
+
+class Data(NamedTuple):
+    """Training images (N, 3, H, W) float32 in [-1, 1], labels (N,), and what tokens are aligned with, if anything."""
+
+    images: Tensor
+    labels: Tensor
+    targets: Tensor | None = None
+    """(N, T, D) float16."""
+
+
+def training_data() -> Data:
+    """The train split of emoji32."""
+    split = emoji32.load("train")
+    images = torch.from_numpy(split.images).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return Data(images, torch.from_numpy(split.labels))
+
+
+def encoder_tokens(folder: Path, side: int) -> Tensor:
+    """EfficientNet-Lite0's stride-16 tokens of the train split on a grid of `side`: (N, side², 112) float16.
+
+    The feature space ``effnet-lite0/tokens`` (images upsampled to 224 pixels, 14x14 tokens), averaged over the cells
+    of the coarser grid. Computed once and kept in `folder`.
+    """
+    path = folder / f"{ENCODER.replace('/', '-')}-{side}x{side}.safetensors"
+    if not path.exists():
+        note(f"tokens of the training images: {path}")
+        write_atomically(path, save({"tokens": _extract(side)}))
+    return load_file(path)["tokens"]
+
+
+def _extract(side: int) -> Tensor:
+    extraction = Extraction([spaces.get(ENCODER)], device="cpu", cache=cache_folder(None))
+    images = torch.from_numpy(emoji32.load("train").images).permute(0, 3, 1, 2).contiguous()
+    return torch.cat([pooled(extraction(part)[ENCODER], side).half() for part in images.split(BLOCK)])
+
+
+def batch_indices(seed: int, step: int, batch: int, size: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The images of one step: consecutive places in an endless sequence of shuffled epochs."""
+    first, chosen = step * batch, np.empty(0, np.int64)
+    while len(chosen) < batch:
+        epoch, start = divmod(first + len(chosen), size)
+        order = np.random.default_rng([seed, epoch]).permutation(size)
+        chosen = np.concatenate([chosen, order[start : start + batch - len(chosen)]])
+    return chosen
