@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from genbench.engine.memory import Halving
 from genbench.errors import FeatureError
 from genbench.images.batch import ImageBatch
 from genbench.images.preflight import Collector
@@ -70,6 +71,7 @@ def _fill_shard(job: Job, work: Work, cache: ShardCache, advance: Callable[[int]
     collector = Collector()
     if job.device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats(job.device)
+    extract = Halving(job.extract, "feature extraction")
     making = extracting = 0.0
     seen = 0
     batches = collector.watch(job.images.batches(shard.first, shard.size, job.batch_size))
@@ -80,7 +82,7 @@ def _fill_shard(job: Job, work: Work, cache: ShardCache, advance: Callable[[int]
         if batch is None:
             break
         started = time.perf_counter()
-        for space, values in _features(job, work, batch.pixels, seen).items():
+        for space, values in _features(extract, job.device, work, batch.pixels, seen).items():
             parts[space].append(values)
         seen += len(batch.pixels)
         extracting += time.perf_counter() - started
@@ -104,7 +106,9 @@ def _fill_shard(job: Job, work: Work, cache: ShardCache, advance: Callable[[int]
         cache.write(job.digest, job.folders[space], shard, array)
 
 
-def _features(job: Job, work: Work, pixels: Tensor, seen: int) -> dict[str, npt.NDArray[Any]]:
+def _features(
+    extract: Halving[dict[str, Tensor]], device: str, work: Work, pixels: Tensor, seen: int
+) -> dict[str, npt.NDArray[Any]]:
     """The arrays of one batch, `seen` images of the shard having come before it."""
     values: dict[str, npt.NDArray[Any]] = {}
     if PREVIEW in work.spaces and seen < PREVIEW_IMAGES:
@@ -113,8 +117,8 @@ def _features(job: Job, work: Work, pixels: Tensor, seen: int) -> dict[str, npt.
         values[PIXELS] = pixels.cpu().numpy()
     spaces = [space for space in work.spaces if space not in (PREVIEW, PIXELS)]
     if spaces:
-        features = job.extract(pixels.to(job.device))
-        values |= {space: features[space].float().cpu().numpy() for space in spaces}
+        parts = extract(pixels.to(device))
+        values |= {space: torch.cat([part[space] for part in parts]).float().cpu().numpy() for space in spaces}
     return values
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from genbench.methods.networks import build, check_labels, evaluate, parameters
 from genbench.methods.noise import Noise
-from genbench.methods.quantised import quantise
+from genbench.methods.weight_formats import quantise
 from genbench.methods.settings import NetworkSettings
 from genbench.methods.solvers import Solution
 

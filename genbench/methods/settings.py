@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from genbench.schema import Strict
 
+WeightFormat = Literal["float32", "bfloat16", "float8", "int8", "int4"]
+
 
 class NetworkSettings(Strict):
     """How a network is evaluated, whatever its sampler does with it."""
@@ -15,8 +17,16 @@ class NetworkSettings(Strict):
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Arithmetic of the network: with a half type under autocast, as the authors' mixed-precision runs. The state of
     the sampler stays float32 or wider."""
+    weights: WeightFormat = "float32"
+    """What linear layers keep their weights in (see `genbench.methods.weight_formats`)."""
     compile: bool = False
     """Through ``torch.compile``, which rounds otherwise; the first batch is compiled."""
+
+    @model_validator(mode="after")
+    def _computes(self) -> Self:
+        if self.dtype != "float32" and self.weights not in ("float32", "bfloat16"):
+            raise ValueError(f"weights in {self.weights} are computed with in float32, not in {self.dtype}")
+        return self
 
 
 class TransformerNetwork(Strict):
