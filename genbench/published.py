@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from pydantic import BaseModel, Field, StringConstraints, field_validator, model_validator
 
 from genbench.cards import Name
-from genbench.errors import ConfigError, nearest
+from genbench.errors import ConfigError, UsageError, nearest, unknown
 from genbench.metrics.catalog import ALIASES, STATISTICS, Direction, parse
 from genbench.schema import Strict, check
 
@@ -175,6 +175,7 @@ class FdrRow(Strict):
     n: int = Field(gt=0)
     dataset: Text
     resolution: int = Field(gt=0)
+    evidence: Evidence
     source: Text
     note: Text | None = None
 
@@ -206,7 +207,7 @@ class FdrRow(Strict):
                     metric=metric,
                     value=value,
                     n=self.n,
-                    evidence="paper",
+                    evidence=self.evidence,
                     source=self.source,
                     note=self.note,
                 )
@@ -362,3 +363,34 @@ def read_figures(path: Path) -> list[Figure]:
     if model is not Figure:
         raise ConfigError(f"{path}: holds no figures", hint="figures-*.csv and fdr6.csv do")
     return read_rows(Figure, path)
+
+
+def load_figures(folders: Sequence[Path]) -> list[Figure]:
+    """The figures of every ``published/figures-*.csv`` and ``published/fdr6.csv``; of two files with one name the
+    first folder's counts.
+
+    Raises `ConfigError` as `read_rows` does.
+    """
+    files: dict[str, Path] = {}
+    for folder in folders:
+        for pattern in ("figures-*.csv", "fdr6.csv"):
+            for path in (folder / "published").glob(pattern):
+                files.setdefault(path.name, path)
+    return [figure for name in sorted(files) for figure in read_figures(files[name])]
+
+
+def figures_of(method: str, figures: Sequence[Figure]) -> list[Figure]:
+    """The figures of one method.
+
+    Raises `UsageError` with the nearest method ids; for what a source calls a method, with the id that it stands under.
+    """
+    found = [figure for figure in figures if figure.method == method]
+    if found:
+        return found
+    ids = {figure.method for figure in figures}
+    printed = {figure.system.casefold(): figure.method for figure in figures}
+    if method.casefold() in printed:
+        raise UsageError(
+            f"no published figures under {method!r}", hint=f"they stand under {printed[method.casefold()]}"
+        )
+    raise unknown("method with published figures", method, ids, lister="genbench list published")

@@ -209,6 +209,7 @@ def fdr6(rows: Iterable[Source]) -> Iterator[Row]:
             "n": row["n_samples"],
             "dataset": "imagenet",
             "resolution": "256",
+            "evidence": "paper" if "paper" in row["source"] else "repository",
             "source": row["source"],
             "note": "the FID is the one that the source calls reported" if told else "",
         }

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from genbench.cli.options import CacheOption, RegistryOption, ResultsOption, SuitesOption
-from genbench.cli.output import print_rows
+from genbench.cli.output import print_cells, print_rows
 from genbench.cli.store_commands import FormatOption, open_store
 from genbench.errors import UsageError, unknown
 from genbench.paths import cache_folder, data_folders, results_folder
@@ -26,6 +26,7 @@ class Kind(StrEnum):
     METRICS = "metrics"
     SPACES = "spaces"
     RUNS = "runs"
+    PUBLISHED = "published"
 
 
 def list_(
@@ -36,7 +37,7 @@ def list_(
     suites: SuitesOption = None,
     results: ResultsOption = None,
 ) -> None:
-    """List methods (with their presets), suites, metrics, feature spaces, or the runs that have records."""
+    """List methods (with their presets), suites, metrics, feature spaces, runs with records, or published figures."""
     rows: list[tuple[Any, ...]]
     if kind is Kind.METHODS:
         columns, rows = _methods(registry)
@@ -46,6 +47,8 @@ def list_(
         columns, rows = _metrics()
     elif kind is Kind.SPACES:
         columns, rows = _spaces()
+    elif kind is Kind.PUBLISHED:
+        columns, rows = _published(registry)
     else:
         columns, rows = _runs(results, registry, suites)
     print_rows(columns, rows, form)
@@ -84,6 +87,16 @@ def _spaces() -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
     return ("space", "width", "summary"), [(s.name, s.width, s.summary) for s in SPACES.values()]
 
 
+def _published(registry: Path | None) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    from genbench.cards import load_cards
+    from genbench.published import load_figures
+    from genbench.report.literature import OVERVIEW, overview
+
+    folders = data_folders("registry", registry)
+    loadable = {name for name, card in load_cards(folders).items() if card.variants}
+    return OVERVIEW, overview(load_figures(folders), loadable)
+
+
 def _runs(
     results: Path | None, registry: Path | None, suites: Path | None
 ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
@@ -93,23 +106,28 @@ def _runs(
 
 
 def show(
-    kind: Annotated[str, typer.Argument(help="method, suite, metric, space, run, or environment.")],
+    kind: Annotated[str, typer.Argument(help="method, suite, metric, space, run, published, or environment.")],
     name: Annotated[str | None, typer.Argument(help="Which one; `genbench list` has the names.")] = None,
     *,
+    form: Annotated[Format, typer.Option("--format", help="How published figures are printed.")] = Format.TABLE,
     registry: RegistryOption = None,
     suites: SuitesOption = None,
     results: ResultsOption = None,
     cache: CacheOption = None,
 ) -> None:
-    """Show everything about one method, suite, metric, feature space or run, or about this environment, as JSON."""
-    known = ("method", "suite", "metric", "space", "run", "environment")
+    """Show everything about one method, suite, metric, feature space or run, or about this environment, as JSON.
+
+    `show published METHOD` is a table of what the literature prints of a method; csv and json give every column.
+    """
+    known = ("method", "suite", "metric", "space", "run", "published", "environment")
     if kind not in known:
         raise unknown("thing to show", kind, known)
     if kind == "environment":
         _print(_environment(registry, suites, results, cache))
         return
     if name is None:
-        raise UsageError(f"which {kind}?", hint=f"`genbench list {kind}s` has the names")
+        lister = "published" if kind == "published" else f"{kind}s"
+        raise UsageError(f"which {kind}?", hint=f"`genbench list {lister}` has the names")
     if kind == "method":
         _print(_method(name, registry))
     elif kind == "suite":
@@ -120,8 +138,22 @@ def show(
         _print(_metric(name))
     elif kind == "space":
         _print(_space(name))
+    elif kind == "published":
+        _print_published(name, registry, form)
     else:
         _print(_run(name, results))
+
+
+def _print_published(name: str, registry: Path | None, form: Format) -> None:
+    from genbench.published import Figure, figures_of, load_figures
+    from genbench.report import literature
+
+    figures = figures_of(name, load_figures(data_folders("registry", registry)))
+    if form in {Format.CSV, Format.JSON}:
+        columns = tuple(Figure.model_fields)
+        print_rows(columns, [tuple(figure.model_dump().values()) for figure in figures], form)
+    else:
+        print_cells(literature.HEADINGS, literature.cells(figures), form)
 
 
 def _print(value: Mapping[str, Any]) -> None:
