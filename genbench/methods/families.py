@@ -72,7 +72,26 @@ SMALL_UNET: Mapping[str, Any] = MappingProxyType(
     {"img_resolution": 8, "model_channels": 16, "channel_mult": [1, 4], "num_blocks": 1, "attn_resolutions": [4]}
 )
 
+SMALL_ADM: Mapping[str, Any] = MappingProxyType(
+    {
+        "image_size": 8,
+        "num_channels": 32,
+        "num_res_blocks": 1,
+        "channel_mult": [1, 1],
+        "attention_resolutions": [4],
+        "num_head_channels": 16,
+    }
+)
+
 FAMILIES: dict[str, Family] = {
+    "consistency": Family(
+        sampler="genbench.methods.consistency.sampler:ConsistencySampler",
+        network="genbench.methods.adm.settings:ADMNetwork",
+        settings="genbench.methods.consistency.settings:ConsistencySettings",
+        version="1",
+        module="genbench.methods.adm.network:ADMUNet",
+        tiny=SMALL_ADM,
+    ),
     "ddt": Family(
         sampler="genbench.methods.ddt.sampler:DDTSampler",
         network="genbench.methods.ddt.settings:DDTNetwork",

@@ -23,10 +23,13 @@ _MOST_GROWTH = math.sqrt(2) - 1
 """Of a noise level before one step."""
 
 
-def noise_levels(count: int, settings: KarrasSettings) -> Tensor:
-    """Equation 5: σ_i = (σ_max^(1/ρ) + i/(count - 1)·(σ_min^(1/ρ) - σ_max^(1/ρ)))^ρ, float64 (count,)."""
+def noise_levels(count: int, settings: KarrasSettings, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Equation 5: σ_i = (σ_max^(1/ρ) + i/(count - 1)·(σ_min^(1/ρ) - σ_max^(1/ρ)))^ρ, (count,).
+
+    Computed in `dtype`: the rounding of a level is amplified by slopes at small σ.
+    """
     first, last = settings.sigma_max ** (1 / settings.rho), settings.sigma_min ** (1 / settings.rho)
-    return torch.linspace(first, last, count, dtype=torch.float64) ** settings.rho
+    return (first + torch.linspace(0, 1, count, dtype=dtype) * (last - first)) ** settings.rho
 
 
 def to_zero(levels: Tensor) -> Tensor:

@@ -23,6 +23,8 @@ TOLERANCE = 1e-4
 """Largest difference that agrees, for references within [-1, 1]; larger references allow as much more."""
 
 REPLAYS = {
+    "consistency": "genbench.methods.consistency.vectors:replay",
+    "consistency_diffusers": "genbench.methods.consistency.vectors:replay_diffusers",
     "ddt": "genbench.methods.ddt.vectors:replay",
     "jit": "genbench.methods.jit.vectors:replay",
     "lightningdit": "genbench.methods.lightningdit.vectors:replay",
@@ -44,9 +46,11 @@ _INTEGRATORS = {"heun2": "heun"}
 """torchdiffeq's names where they are not genbench's."""
 
 _UPSTREAMS = {
+    "diffusers": "consistency_diffusers",
+    "https://github.com/openai/consistency_models": "consistency",
     "https://github.com/NVlabs/edm": "edm",
 }
-"""Families of folders that name only the authors' repository."""
+"""Families of folders that name only the authors' repository, or the library that computed them."""
 
 
 class Comparison(NamedTuple):
@@ -85,7 +89,8 @@ class Vectors:
     @property
     def family(self) -> str:
         """Which replay the folder is for, as the configuration names it."""
-        named = self.config.get("family") or _UPSTREAMS.get(self.config.get("upstream", ""))
+        library = self.config.get("library", "").partition(" ")[0]
+        named = self.config.get("family") or _UPSTREAMS.get(self.config.get("upstream", library))
         if named not in REPLAYS:
             upstream = self.config.get("upstream") or self.config.get("upstream_repo")
             raise unknown("family of vectors", str(named or upstream), REPLAYS, where=str(self.folder / "config.json"))

@@ -1,4 +1,4 @@
-"""EDM's networks and those trained from them, against vectors of the authors' code: small random networks, CPU.
+"""EDM's networks, those trained from them and consistency models, against vectors of the authors' code: small, CPU.
 
 ``<family>/config.json`` says which repository and commit; results are named by their tensors in ``forward.safetensors``
 and by the runs of ``sampler.json``.
@@ -14,9 +14,12 @@ from safetensors import safe_open
 from genbench.methods.vectors import TOLERANCE, replay
 
 HERE = Path(__file__).parent
-FOLDERS = ["edm"]
-INPUTS = {"x", "sigma", "class_labels", "augment_labels", "emb"}
-"""Last part of the names of what was put in, not computed."""
+INPUTS = {
+    "consistency": {"x_t", "sigmas", "y", "model_in"},
+    "consistency_diffusers": {"y", "model_in", "timesteps"},
+    "edm": {"x", "sigma", "class_labels", "augment_labels", "emb"},
+}
+"""By folder, the last part of the names of what was put in, not computed."""
 
 
 @cache
@@ -24,15 +27,15 @@ def replayed(folder):
     return {comparison.name: comparison for comparison in replay(HERE / folder)}
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", INPUTS)
 def test_every_recorded_result_is_replayed(folder):
     with safe_open(HERE / folder / "forward.safetensors", framework="pt") as forward:
-        outputs = {name for name in forward.keys() if name.rpartition("/")[2] not in INPUTS}  # noqa: SIM118
+        outputs = {name for name in forward.keys() if name.rpartition("/")[2] not in INPUTS[folder]}  # noqa: SIM118
     runs = {run["name"] for run in json.loads((HERE / folder / "sampler.json").read_text())["runs"]}
     assert set(replayed(folder)) == outputs | runs
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", INPUTS)
 def test_agrees_with_the_authors_code(folder):
     assert TOLERANCE == 1e-4
     for found in replayed(folder).values():

@@ -28,6 +28,14 @@ def position_embedding(width: int, side: int) -> Tensor:
     return torch.cat([column, row], dim=2).reshape(1, side * side, width).float()
 
 
+def sinusoids(t: Tensor, width: int, period: float = 10000.0) -> Tensor:
+    """Times (N,) => float32 (N, width): the cosines, then the sines, of frequencies period^(-i/(width/2))."""
+    half = width // 2
+    frequency = torch.exp(-math.log(period) * torch.arange(half, dtype=torch.float32, device=t.device) / half)
+    angle = t[:, None].float() * frequency
+    return torch.cat([angle.cos(), angle.sin()], dim=1)
+
+
 class TimestepEmbedder(nn.Module):
     """(N,) times => (N, width): 256 features [cos, sin] of frequencies period^(-i/128), then Linear, SiLU, Linear."""
 
@@ -38,10 +46,7 @@ class TimestepEmbedder(nn.Module):
 
     def forward(self, t: Tensor) -> Tensor:
         """Embed times given in the method's own units."""
-        half = FREQUENCIES // 2
-        frequency = torch.exp(-math.log(self.period) * torch.arange(half, dtype=torch.float32, device=t.device) / half)
-        angle = t[:, None].float() * frequency
-        features = torch.cat([angle.cos(), angle.sin()], dim=1)
+        features = sinusoids(t, FREQUENCIES, self.period)
         return self.mlp(features.to(next(self.mlp.parameters()).dtype))  # type: ignore[no-any-return]
 
 

@@ -1,0 +1,1 @@
+"""The U-Net of ablated diffusion models (ADM) as OpenAI's consistency models carry it."""

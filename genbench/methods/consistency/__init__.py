@@ -1,0 +1,1 @@
+"""Consistency models: networks that map every point of a diffusion's path to its start."""
