@@ -1,0 +1,265 @@
+"""Objectives of the zoo against what their definitions say of networks that know the answer, or know nothing."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Normal, kl_divergence
+
+from genbench.schema import check
+from zoo.alignment import (
+    Alignment,
+    AlignmentLoss,
+    ConvolutionProjector,
+    MlpProjector,
+    normalised_over_space,
+    pooled,
+)
+from zoo.objectives import (
+    CleanImage,
+    LearnedVariance,
+    LogitNormal,
+    MeanFlow,
+    Velocity,
+    discretised_log_likelihood,
+    gaussian_divergence,
+)
+
+LABELS = torch.arange(8) % 3
+
+
+def generator():
+    return torch.Generator().manual_seed(5)
+
+
+@pytest.fixture
+def images():
+    """8-bit values, uniform."""
+    levels = torch.randint(256, (8, 3, 16, 16), generator=torch.Generator().manual_seed(1))
+    return levels / 127.5 - 1
+
+
+class Function(nn.Module):
+    """A network that is a function of image and time."""
+
+    num_classes = 3
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+        self.times, self.labels = [], []
+
+    def forward(self, x, t, labels):
+        self.times.append(t)
+        self.labels.append(labels)
+        return self.function(x, t)
+
+
+def by_image(t):
+    return t[:, None, None, None]
+
+
+def zero(x, _t):
+    return torch.zeros_like(x)
+
+
+@pytest.mark.parametrize("noise_time", [0, 1])
+def test_the_velocity_of_a_known_image_has_no_loss(images, noise_time):
+    """From noise to the image it is (image - x) over the time that is left, against time where noise is at 1."""
+
+    def knows(x, t):
+        return (images - x) / by_image(1 - t) if noise_time == 0 else (x - images) / by_image(t)
+
+    objective = Velocity(kind="velocity", noise_time=noise_time, direction=1.0)
+    assert float(objective(Function(knows), images, LABELS, generator())) == pytest.approx(0, abs=1e-5)
+
+
+def test_the_velocity_that_a_zero_network_misses(images):
+    loss = Velocity(kind="velocity")(Function(zero), images, LABELS, generator())
+    assert float(loss) == pytest.approx(1 + 1 / 3, rel=0.05), "Var(noise) + Var(uniform on [-1, 1])"
+
+
+def test_both_directions_of_time_are_one_training(images):
+    """The same draws: images, times and targets mirror each other, so that trainings can be compared."""
+    forward, backward = Function(zero), Function(zero)
+    one = Velocity(kind="velocity", noise_time=0)(forward, images, LABELS, generator())
+    other = Velocity(kind="velocity", noise_time=1)(backward, images, LABELS, generator())
+    assert float(one) == float(other)
+    assert torch.allclose(forward.times[0], 1 - backward.times[0])
+
+
+def test_opposite_directions_cost_two(images):
+    """1 - cos(-v, v), beside the squared error of -v, 4·|v|²."""
+    opposite = Function(lambda x, t: (x - images) / by_image(1 - t))
+    plain = Velocity(kind="velocity")(opposite, images, LABELS, generator())
+    directed = Velocity(kind="velocity", direction=0.5)(opposite, images, LABELS, generator())
+    assert float(directed - plain) == pytest.approx(0.5 * 2, rel=1e-4)
+
+
+def test_the_clean_image_has_no_loss_and_errors_count_as_velocities(images):
+    objective = CleanImage(kind="clean-image", times=LogitNormal(mean=-0.8, std=0.8))
+    assert float(objective(Function(lambda _x, _t: images), images, LABELS, generator())) == 0
+    off = Function(lambda _x, _t: images + 0.1)
+    loss = float(objective(off, images, LABELS, generator()))
+    expected = (0.1 / (1 - off.times[0]).clamp_min(0.05)).square().mean()
+    assert loss == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_logit_normal_times_have_their_quantiles():
+    times = LogitNormal(mean=-0.8, std=0.5).draw(20_000, generator())
+    for z, probability in ((-1.0, 0.1587), (0.0, 0.5), (1.0, 0.8413)):
+        quantile = torch.sigmoid(torch.tensor(-0.8 + 0.5 * z))
+        assert float((times < quantile).float().mean()) == pytest.approx(probability, abs=0.012)
+
+
+def test_learned_variance_of_a_network_that_knows_the_image(images):
+    """The exact noise and the posterior's own variance leave the first step's decoder alone, drawn by few images."""
+    objective = LearnedVariance(kind="learned-variance")
+    alphas = objective._schedule.alphas_cumprod
+
+    def knows(x, t):
+        signal = by_image(alphas[t.long()])
+        return torch.cat([(x - signal.sqrt() * images) / (1 - signal).sqrt(), -torch.ones_like(x)], dim=1)
+
+    network = Function(knows)
+    loss = float(objective(network, images, LABELS, generator()))
+    assert 0 not in network.times[0], "the seed draws no first step"
+    assert loss == pytest.approx(0, abs=1e-4)
+
+
+def test_the_bound_trains_the_variance_and_not_the_mean(images):
+    """Its gradient by the noise channels is that of the squared error alone."""
+    output = torch.zeros(8, 6, 16, 16, requires_grad=True)
+    loss = LearnedVariance(kind="learned-variance")(Function(lambda _x, _t: output), images, LABELS, generator())
+    (gradient,) = torch.autograd.grad(loss, output)
+    noise_draw = generator()
+    torch.randint(1000, (8,), generator=noise_draw)
+    noise = torch.randn(images.shape, generator=noise_draw)
+    assert torch.allclose(gradient[:, :3], -2 * noise / noise.numel(), atol=1e-9)
+    assert gradient[:, 3:].abs().min() > 0
+
+
+def test_gaussian_divergence_is_torchs():
+    draws = torch.randn(3, 50, generator=generator())
+    difference, log_variance, other = draws
+    expected = kl_divergence(Normal(torch.zeros(50), (log_variance / 2).exp()), Normal(difference, (other / 2).exp()))
+    assert torch.allclose(gaussian_divergence(difference, log_variance, other), expected, atol=1e-5)
+
+
+# The bins at the ends hold the tails: of a mean within a deviation of an end, the likeliest value is the end.
+@pytest.mark.parametrize(("mean", "log_std", "mode"), [(0.1, -3.0, 140), (-0.98, -3.0, 0), (0.999, -5.0, 255)])
+def test_the_decoder_is_a_distribution_of_256_values(mean, log_std, mode):
+    values = torch.arange(256) / 127.5 - 1
+    log_likelihood = discretised_log_likelihood(values, torch.full((256,), mean), torch.full((256,), log_std))
+    assert float(log_likelihood.exp().sum()) == pytest.approx(1, abs=1e-4)
+    assert int(log_likelihood.argmax()) == mode
+
+
+# Of torch's own, when it first takes a forward derivative.
+forward_derivative = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
+
+
+def mean_flow(**changes):
+    settings = {"kind": "mean-flow", "times": {"mean": -0.4, "std": 1.0}, "apart": 0.5, "c": 1.0, **changes}
+    return check(MeanFlow, settings, "test")
+
+
+@forward_derivative
+def test_the_average_velocity_of_a_known_image_has_no_loss(images):
+    """The path to one image is straight: u(x, r, t) = (x - image)/t, whose total derivative is 0."""
+    knows = Function(lambda x, rt: (x - images) / by_image(rt[:, 1]))
+    assert float(mean_flow()(knows, images, LABELS, generator())) == pytest.approx(0, abs=1e-6)
+    r, t = knows.times[0].unbind(1)
+    assert bool((r <= t).all())
+    assert 0 < int((r < t).sum()) < 8
+
+
+@forward_derivative
+def test_the_mean_flow_identity_with_its_total_derivative(images):
+    """u = t·x: the target is v - (t - r)·(x + t·v), which no derivative by t or by x alone gives."""
+    function = Function(lambda x, rt: by_image(rt[:, 1]) * x)
+    loss = mean_flow()(function, images, LABELS, generator())
+    noise = torch.randn(images.shape, generator=generator())
+    r, t = (value.detach() for value in function.times[0].unbind(1))
+    x = by_image(1 - t) * images + by_image(t) * noise
+    velocity = noise - images
+    target = velocity - by_image(t - r) * (x + by_image(t) * velocity)
+    error = (by_image(t) * x - target).square().flatten(1).sum(1)
+    assert float(loss) == pytest.approx(float((error / (error + 1)).mean()), rel=1e-5)
+
+
+@forward_derivative
+def test_guidance_of_mean_flow_bends_the_velocity_where_the_class_is_known(images):
+    """With a constant network u = 2 (derivative 0) the target is ω·v + (1 - ω)·2 for images that have their class."""
+    labels = torch.tensor([0, 1, 2, 3, 3, 0, 1, 2])
+    function = Function(lambda x, rt: torch.full_like(x, 2.0) + 0 * x * by_image(rt[:, 1]))
+    loss = mean_flow(guidance=3.0)(function, images, labels, generator())
+    noise = torch.randn(images.shape, generator=generator())
+    velocity = noise - images
+    target = torch.where(by_image(labels == 3), velocity, 3 * velocity - 4)
+    error = (2 - target).square().flatten(1).sum(1)
+    assert float(loss) == pytest.approx(float((error / (error + 1)).mean()), rel=1e-6)
+    assert function.labels[0].tolist() == [3] * 8
+    assert torch.equal(function.times[0][:, 0], function.times[0][:, 1])
+
+
+class Blocks(nn.Module):
+    """A network of two blocks on tokens."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList([nn.Identity(), nn.Linear(6, 6)])
+
+    def forward(self, tokens):
+        for block in self.blocks:
+            tokens = block(tokens)
+        return tokens
+
+
+def test_alignment_is_minus_the_cosine_after_its_block():
+    network = Blocks()
+    settings = Alignment(block=1, weight=0.7, projector=MlpProjector(kind="mlp", width=4))
+    loss = AlignmentLoss(settings, network, hidden=6, target=6)
+    loss.projector = nn.Identity()
+    tokens = torch.randn(2, 4, 6, generator=generator())
+    for targets, expected in ((3 * tokens, -0.7), (-tokens, 0.7)):
+        network(tokens)
+        assert float(loss(targets)) == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(RuntimeError, match="has seen no batch"):
+        loss(tokens)
+
+
+def test_alignment_stops_at_its_share_of_the_steps():
+    settings = Alignment(block=2, projector=ConvolutionProjector(kind="convolution"), until=0.4)
+    loss = AlignmentLoss(settings, Blocks(), hidden=6, target=5)
+    assert [step for step in range(10) if loss.applies(step, 10)] == [0, 1, 2, 3]
+
+
+def test_the_convolution_sees_neighbours_in_the_grid_of_tokens():
+    projector = ConvolutionProjector(kind="convolution").build(1, 1)
+    nn.init.ones_(projector.convolution.weight)
+    nn.init.zeros_(projector.convolution.bias)
+    tokens = torch.zeros(1, 16, 1)
+    tokens[0, 6] = 1  # row 1, column 2
+    expected = torch.zeros(4, 4)
+    expected[0:3, 1:4] = 1
+    assert torch.equal(projector(tokens).view(4, 4), expected)
+
+
+def test_spatial_normalisation_of_targets():
+    """By definition: no mean and unit deviation over the tokens with gamma 1; gamma 0 keeps mean over deviation."""
+    tokens = 3 + 2 * torch.randn(2, 50, 4, generator=generator())
+    full = normalised_over_space(tokens, 1.0)
+    assert full.mean(1).abs().max() < 1e-5
+    assert torch.allclose(full.std(1), torch.ones(2, 4), atol=1e-5)
+    none = normalised_over_space(tokens, 0.0)
+    assert torch.allclose(none.mean(1), tokens.mean(1) / tokens.std(1), atol=1e-4)
+
+
+def test_tokens_are_averaged_over_coarser_cells():
+    grid = torch.arange(16.0).view(4, 4)
+    tokens = torch.stack([grid, -grid], dim=-1).view(1, 16, 2)
+    assert pooled(tokens, 2)[0, :, 0].tolist() == [2.5, 4.5, 10.5, 12.5]
+    assert pooled(tokens, 2)[0, :, 1].tolist() == [-2.5, -4.5, -10.5, -12.5]
+    assert math.isclose(float(pooled(tokens, 1)[0, 0, 0]), 7.5)
