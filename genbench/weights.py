@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genbench.digest import digest_file
 from genbench.download import DownloadError, fetch
-from genbench.errors import WeightsError
+from genbench.errors import UsageError, WeightsError
 from genbench.files import write_atomically
 from genbench.paths import data_folders
+from genbench.pickles import is_pickle, read_networks
 from genbench.torchscript import is_torchscript, read_tensors
 
 if TYPE_CHECKING:
@@ -185,9 +186,10 @@ def _ways_out(spec: WeightFile, cache: Path) -> str:
 def load_tensors(path: Path, *, key: str | None = None, allow_pickle: bool = False) -> dict[str, Tensor]:
     """The named tensors of a weight file, on the CPU, in the file's order.
 
-    Reads safetensors, TorchScript archives (their tensors only: no code of the archive runs), and what ``torch.save``
-    wrote. `key` picks one state dict of a checkpoint that holds several, such as ``ema``. `allow_pickle` lets a
-    pickle run code, which only a file that you trust as you trust a program may do.
+    Reads safetensors, TorchScript archives and pickled networks (their tensors only: no code that they hold or name
+    runs), and what ``torch.save`` wrote. `key` picks one state dict of a checkpoint that holds several, such as
+    ``ema``. `allow_pickle` lets what ``torch.save`` wrote run code, which only a file that you trust as you trust a
+    program may do.
 
     Raises `WeightsError` if the file is damaged, is a pickle that needs code, or is not a state dict.
     """
@@ -195,9 +197,38 @@ def load_tensors(path: Path, *, key: str | None = None, allow_pickle: bool = Fal
         value: Any = _load_safetensors(path)
     elif is_torchscript(path):
         value = _load_torchscript(path)
+    elif is_pickle(path):
+        value = _load_pickle(path)
     else:
         value = _load_torch(path, allow_pickle=allow_pickle)
     return _state_dict(path, value, key)
+
+
+def convert(path: Path, out: Path, *, key: str | None = None, allow_pickle: bool = False) -> str:
+    """Write the tensors that `load_tensors` finds in `path` to a safetensors file, and return its SHA-256.
+
+    The header of `out` names the file it was made from, that file's SHA-256, the key, and whether code was allowed.
+
+    Raises `UsageError` for an `out` that is no safetensors file or is there already, and `WeightsError` as
+    `load_tensors` does, and for a file that cannot be written.
+    """
+    from safetensors.torch import save
+
+    if out.suffix != ".safetensors":
+        raise UsageError(
+            f"{out}: weights are converted to safetensors", hint=f"write {out.with_suffix('.safetensors')}"
+        )
+    if out.exists():
+        raise UsageError(f"{out} is there already", hint="name another file, or remove it")
+    tensors = load_tensors(path, key=key, allow_pickle=allow_pickle)
+    origin = {"source": path.name, "sha256": digest_file(path), "key": key or "", "allow_pickle": str(allow_pickle)}
+    # A file holds each tensor once: what shares memory, as tied weights do, is written twice.
+    content = save({name: tensor.clone().contiguous() for name, tensor in tensors.items()}, metadata=origin)
+    try:
+        write_atomically(out, content)
+    except OSError as error:
+        raise WeightsError(f"{out}: cannot be written ({error.strerror})", hint="name a folder that exists") from error
+    return digest_file(out)
 
 
 def _state_dict(path: Path, value: Any, key: str | None) -> dict[str, Tensor]:
@@ -243,6 +274,13 @@ def _load_torchscript(path: Path) -> Any:
         raise _damaged(path, error) from error
 
 
+def _load_pickle(path: Path) -> Any:
+    try:
+        return read_networks(path)
+    except ValueError as error:
+        raise _damaged(path, error) from error
+
+
 def _load_torch(path: Path, *, allow_pickle: bool) -> Any:
     import torch
 
@@ -256,7 +294,8 @@ def _load_torch(path: Path, *, allow_pickle: bool) -> Any:
             raise _damaged(path, error) from error
         raise WeightsError(
             f"{path}: is damaged, or needs code execution to load, which is refused",
-            hint="convert it to safetensors, or pass --allow-pickle if you trust the file as you trust a program",
+            hint="if you trust it as you trust a program: "
+            f"`genbench weights convert {path} {path.stem}.safetensors --allow-pickle`",
         ) from error
     except (EOFError, RuntimeError, ValueError) as error:
         raise _damaged(path, error) from error

@@ -18,6 +18,7 @@ from genbench.cli import (
     spatial_commands,
     store_commands,
     validate_command,
+    weights_commands,
 )
 from genbench.errors import GenbenchError
 
@@ -63,6 +64,7 @@ app.command()(store_commands.leaderboard)
 app.add_typer(store_commands.store_app, name="store")
 app.add_typer(cache_commands.cache_app, name="cache")
 app.add_typer(reference_commands.reference_app, name="reference")
+app.add_typer(weights_commands.weights_app, name="weights")
 
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 """ClickException, whose module moved between versions of typer."""

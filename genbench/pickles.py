@@ -1,0 +1,136 @@
+"""The tensors of a pickled network, read without running anything that the pickle holds or names.
+
+NVlabs' releases (EDM and what is trained from it) are bare pickles of modules that carry their own source, which
+unpickling would execute. The tensors themselves are storages that torch wrote, placed by plain numbers, under the
+attributes in which every `torch.nn.Module` keeps its parameters, buffers and parts.
+"""
+
+from __future__ import annotations
+
+import collections
+import io
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_TORCH_SAVE = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""The magic number with which files of ``torch.save`` from before torch 1.6 begin, itself a pickle."""
+
+
+def is_pickle(path: Path) -> bool:
+    """Whether the file is a pickle of protocol 2 or above that ``torch.save`` did not write."""
+    with path.open("rb") as file:
+        start = file.read(len(_TORCH_SAVE))
+    return start[:1] == b"\x80" and start != _TORCH_SAVE
+
+
+def read_networks(path: Path) -> dict[str, Any]:
+    """The state dict of a pickled network, or of every network in a pickled mapping, by its key; on the CPU.
+
+    Raises `ValueError` if the pickle is damaged or holds no network.
+    """
+    with path.open("rb") as file:
+        try:
+            root = _Reader(file).load()
+            networks = {"": root} if _parts(root) else root if isinstance(root, Mapping) else {}
+            found = {str(name): dict(_named_tensors(value)) for name, value in networks.items() if _parts(value)}
+        except (pickle.UnpicklingError, EOFError, LookupError, RuntimeError, TypeError, AttributeError) as error:
+            raise ValueError(f"the pickle cannot be read: {error}") from error
+    if not found:
+        raise ValueError(f"the pickle holds no network but {type(root).__name__}")
+    return found.get("", found)
+
+
+class _Inert:
+    """Stands for an object of any class and for the result of any call: keeps what it is given, and does nothing."""
+
+    arguments: tuple[Any, ...]
+    state: Any
+    items: dict[Any, Any]
+
+    def __new__(cls, *arguments: Any, **_: Any) -> _Inert:  # not __init__, which unpickling may skip
+        self = super().__new__(cls)
+        self.arguments, self.state, self.items = arguments, None, {}
+        return self
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.items[key] = value
+
+    def append(self, value: Any) -> None:
+        """What the pickle of a list's subclass calls."""
+
+    def extend(self, values: Any) -> None:
+        """What the pickle of a list's subclass calls."""
+
+
+class _Reader(pickle.Unpickler):
+    """An unpickler for which only tensors, plain containers and `_Inert` can come into being."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        known = {
+            ("collections", "OrderedDict"): collections.OrderedDict,
+            ("builtins", "set"): set,
+            ("__builtin__", "set"): set,  # its name in protocol 2
+            ("_codecs", "encode"): _bytes,
+            ("torch.storage", "_load_from_bytes"): _storage,
+            ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+            ("torch._utils", "_rebuild_parameter"): _parameter,
+        }
+        return known.get((module, name), _Inert)
+
+
+def _bytes(text: str, *_: object) -> bytes:
+    return text.encode("latin-1")  # how protocol 2 writes bytes
+
+
+def _storage(content: bytes) -> Any:
+    import torch
+
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+
+
+def _tensor(storage: Any, offset: int, size: Sequence[int], stride: Sequence[int], *_: object) -> Tensor:
+    import torch
+
+    # set_ raises RuntimeError for a view that leaves its storage.
+    return torch.empty(0, dtype=storage.dtype).set_(storage, offset, tuple(size), tuple(stride))
+
+
+def _parameter(data: Tensor, *_: object) -> Tensor:
+    return data
+
+
+def _parts(value: Any) -> Mapping[str, Any] | None:
+    """The attributes of a pickled module, none of anything else.
+
+    A module that carries its source is a call with one mapping, whose ``state`` has the attributes.
+    """
+    if not isinstance(value, _Inert):
+        return None
+    state = value.state
+    if state is None and value.arguments:
+        described = value.arguments[0]
+        described = described.items if isinstance(described, _Inert) else described
+        state = described.get("state") if isinstance(described, Mapping) else None
+    return state if isinstance(state, Mapping) and "_parameters" in state and "_modules" in state else None
+
+
+def _named_tensors(module: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Parameters and persistent buffers by dotted name, as ``state_dict`` orders them."""
+    parts = _parts(module)
+    if parts is None:
+        return
+    transient = parts.get("_non_persistent_buffers_set", ())
+    buffers = {name: value for name, value in parts["_buffers"].items() if name not in transient}
+    for name, value in {**parts["_parameters"], **buffers}.items():
+        if value is not None:
+            yield prefix + name, value
+    for name, child in parts["_modules"].items():
+        yield from _named_tensors(child, f"{prefix}{name}.")
