@@ -61,6 +61,9 @@ class Decoder(Strict):
     ``latents_bias``."""
     weights: Weights | None = None
     """The variant's own decoder, instead of the weights that the decoder's file names."""
+    resize: int | None = Field(default=None, gt=0)
+    """Side that decoded images are resized to, bicubic without antialiasing, where the authors score another size
+    than they sample."""
 
 
 class DecoderCard(Strict):
@@ -70,11 +73,10 @@ class DecoderCard(Strict):
     title: str
     code: str | None = None
     licence: str | None = None
-    family: Literal["autoencoder-kl", "rae"] = "autoencoder-kl"
-    """The autoencoder of latent diffusion, or RAE's decoder of a vision encoder's tokens."""
+    family: Literal["autoencoder-kl", "rae", "var"] = "autoencoder-kl"
+    """The autoencoder of latent diffusion, RAE's decoder of a vision encoder's tokens, or VAR's tokenizer."""
     network: dict[str, Any]
-    """Arguments of `AutoencoderNetwork` in ``genbench/methods/latents``, or `DecoderNetwork` in
-    ``genbench/methods/rae``."""
+    """Arguments of its network (``genbench/methods/latents/families.py``)."""
     manifest: str | None = None
     """``registry/manifests/<name>.json``, the official keys and shapes."""
     weights: Weights | None = None

@@ -15,9 +15,12 @@ from torch import Tensor, nn
 
 from genbench.cards import MethodCard, Variant
 from genbench.errors import ConfigError, GenbenchError
-from genbench.methods.families import Sampler, SamplerClass, import_object, settings_model
+from genbench.methods.families import Family, Sampler, build_sampler, import_object
+from genbench.methods.latents.decoder import ImageDecoder
+from genbench.methods.latents.families import DECODERS
 from genbench.methods.noise import SeededNoise
 from genbench.methods.runs import Run, make_run
+from genbench.schema import check
 
 TOLERANCE = 1e-4
 """Largest difference between an image alone and in a batch of two, over max(1, largest value)."""
@@ -46,13 +49,13 @@ def validate(card: MethodCard, manifests: Sequence[Path]) -> Iterator[Finding]:
             ("keys", lambda name=name, variant=variant: _keys(card, name, variant, manifests)),  # type: ignore[misc]
             ("sample", lambda name=name: _sample(card, name)),  # type: ignore[misc]
         )
-        for check, answer in checks:
+        for title, answer in checks:
             try:
                 detail = answer()
             except GenbenchError as error:
-                yield Finding(name, check, False, str(error))
+                yield Finding(name, title, False, str(error))
             else:
-                yield Finding(name, check, None if detail is None else True, detail or "nothing to check")
+                yield Finding(name, title, None if detail is None else True, detail or "nothing to check")
 
 
 def _runs(card: MethodCard, name: str) -> list[Run]:
@@ -132,11 +135,34 @@ def _sample(card: MethodCard, name: str) -> str | None:
 
 
 def _tiny_sampler(run: Run, network: Mapping[str, Any], state: dict[str, Tensor]) -> Sampler:
-    where = f"{run.method}.toml"
-    model = settings_model(run.family, where)
-    build: SamplerClass = import_object(run.family.sampler, where)
-    settings = model.model_validate({**run.settings, "dtype": "float32", "compile": False}) if model else run.settings
-    return build(network=network, settings=settings, state=state, device=torch.device("cpu"))
+    return build_sampler(
+        run.family,
+        f"{run.method}.toml",
+        network=network,
+        settings={**run.settings, "dtype": "float32", "compile": False} if run.family.settings else run.settings,
+        state=state,
+        device=torch.device("cpu"),
+        decoder=_tiny_tokenizer(run.family),
+    )
+
+
+def _tiny_tokenizer(family: Family) -> ImageDecoder | None:
+    """What the family's tiny network samples the codes of, with random weights."""
+    if family.tokenizer is None:
+        return None
+    chosen = DECODERS[family.tokenizer]
+    if chosen.module is None:
+        raise ConfigError(
+            f"decoder family {family.tokenizer!r} names no network",
+            hint="name it in genbench/methods/latents/families.py",
+        )
+    network = check(import_object(chosen.network, family.tokenizer), chosen.tiny, f"tiny {family.tokenizer}")
+    with torch.device("meta"):
+        module: nn.Module = import_object(chosen.module, family.tokenizer)(network)
+    built: ImageDecoder = import_object(chosen.decoder, family.tokenizer)(
+        network, random_state(module), torch.device("cpu")
+    )
+    return built
 
 
 def random_state(module: nn.Module) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from genbench.methods.latents.decoder import ImageDecoder
     from genbench.methods.noise import Noise
 
 
@@ -44,7 +45,10 @@ class SamplerClass(Protocol):
     def __call__(
         self, *, network: Mapping[str, Any], settings: Any, state: dict[str, Tensor] | None, device: torch.device
     ) -> Sampler:
-        """`state` holds the tensors of the weight file, none if the variant names no file."""
+        """`state` holds the tensors of the weight file, none if the variant names no file.
+
+        Where the family has a tokenizer, the variant's decoder is given as `tokenizer` besides.
+        """
         ...
 
 
@@ -64,6 +68,8 @@ class Family(NamedTuple):
     it without weights."""
     tiny: Mapping[str, Any] = MappingProxyType({})
     """Network arguments that make it small enough to be tried with random weights."""
+    tokenizer: str | None = None
+    """Decoder family whose codes it samples: the sampler is built with the variant's decoder as `tokenizer` too."""
 
 
 SMALL_DIT: Mapping[str, Any] = MappingProxyType({"input_size": 8, "hidden_size": 32, "depth": 2, "num_heads": 2})
@@ -172,6 +178,22 @@ FAMILIES: dict[str, Family] = {
         module="genbench.methods.dit.network:DiT",
         tiny=SMALL_DIT,
     ),
+    "var": Family(
+        sampler="genbench.methods.var.sampler:VARSampler",
+        network="genbench.methods.var.settings:VARNetwork",
+        settings="genbench.methods.var.settings:VARSettings",
+        version="1",
+        module="genbench.methods.var.network:VAR",
+        tiny={
+            "depth": 2,
+            "embed_dim": 16,
+            "num_heads": 2,
+            "patch_nums": [1, 2, 4],
+            "vocab_size": 16384,
+            "code_channels": 4,
+        },
+        tokenizer="var",
+    ),
 }
 
 
@@ -232,3 +254,28 @@ def network_model(chosen: Family, where: str) -> type[Strict] | None:
 def settings_model(chosen: Family, where: str) -> type[Strict] | None:
     """The pydantic model of a family's presets."""
     return import_object(chosen.settings, where) if chosen.settings else None
+
+
+def build_sampler(
+    chosen: Family,
+    where: str,
+    *,
+    network: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    state: dict[str, Tensor] | None,
+    device: torch.device,
+    decoder: ImageDecoder | None,
+) -> Sampler:
+    """A family's sampler of one preset; `decoder` is the variant's, which a sampler of codes takes too.
+
+    Raises what the class raises.
+    """
+    model = settings_model(chosen, where)
+    build: SamplerClass = import_object(chosen.sampler, where)
+    return build(
+        network=network,
+        settings=model.model_validate(settings) if model else dict(settings),
+        state=state,
+        device=device,
+        **({"tokenizer": decoder} if chosen.tokenizer else {}),
+    )

@@ -12,14 +12,10 @@ from torch import Tensor
 from genbench.cards import Decoder, DecoderCard, Weights, load_decoder
 from genbench.digest import digest, digest_file
 from genbench.errors import ConfigError, WeightsError
-from genbench.methods.families import Sampler, SamplerClass, import_object, settings_model
-from genbench.methods.latents.autoencoder import Autoencoder
+from genbench.methods.families import Sampler, build_sampler
 from genbench.methods.latents.decoder import Decoded, ImageDecoder, LatentDecoder, latent_statistics
-from genbench.methods.latents.settings import AutoencoderNetwork
-from genbench.methods.rae.decoder import RAEImageDecoder
-from genbench.methods.rae.settings import ImageDecoderNetwork
+from genbench.methods.latents.families import build_decoder
 from genbench.methods.runs import Run
-from genbench.schema import check
 from genbench.weights import WeightFile, load_tensors, locate
 
 
@@ -55,6 +51,7 @@ class DecoderOnDisk(NamedTuple):
                 "prefix": source.prefix if source else None,
                 "scale": self.use.scale,
                 "statistics": self.statistics.sha256 if self.statistics else None,
+                **({"resize": self.use.resize} if self.use.resize else {}),
             }
         )
 
@@ -90,6 +87,7 @@ def find_weights(run: Run, *, cache: Path, registry: Sequence[Path]) -> WeightsO
             f"{run.method}.toml: variants.{run.variant_name}.decoder: {card.id} has no weights of its own",
             hint=f"name a file under [variants.{run.variant_name}.decoder.weights]",
         )
+    _check_tokenizer(run, card)
 
     def find(source: Weights) -> FileOnDisk:
         spec = WeightFile(file=source.file, sha256=source.sha256, url=source.url, licence=source.licence)
@@ -102,37 +100,48 @@ def find_weights(run: Run, *, cache: Path, registry: Sequence[Path]) -> WeightsO
     return WeightsOnDisk(*find(weights), decoder)
 
 
+def _check_tokenizer(run: Run, card: DecoderCard | None) -> None:
+    wanted, where = run.family.tokenizer, f"{run.method}.toml: variants.{run.variant_name}"
+    if wanted is None:
+        return
+    hint = f"name the tokenizer that the variant was trained with under [variants.{run.variant_name}.decoder]"
+    if card is None:
+        raise ConfigError(f"{where}: names no decoder, whose codes it samples", hint=hint)
+    if card.family != wanted:
+        raise ConfigError(
+            f"{where}.decoder: {card.id} is of family {card.family!r}, the method samples codes of {wanted!r}",
+            hint=hint,
+        )
+
+
 def load_sampler(run: Run, weights: WeightsOnDisk | None, device: str) -> Sampler:
     """Build the run's sampler on `device`, with its latent decoder if it has one.
 
     Raises `WeightsError` when a file has no such entry or prefix as the card names, or does not fit the network.
     """
-    where = f"{run.method}.toml"
     source = run.variant.weights
-    model = settings_model(run.family, where)
-    build: SamplerClass = import_object(run.family.sampler, where)
-    sampler = build(
+    found = weights.decoder if weights else None
+    decoder = _decoder(found, torch.device(device)) if found else None
+    sampler = build_sampler(
+        run.family,
+        f"{run.method}.toml: variants.{run.variant_name}",
         network=run.variant.network,
-        settings=model.model_validate(run.settings) if model else dict(run.settings),
+        settings=run.settings,
         state=_state(weights.path, source) if weights and source else None,
         device=torch.device(device),
+        decoder=decoder,
     )
-    if weights is None or weights.decoder is None:
+    if found is None or decoder is None:
         return sampler
-    return Decoded(sampler, _decoder(weights.decoder, torch.device(device)))
-
-
-def _decoder(found: DecoderOnDisk, device: torch.device) -> LatentDecoder:
-    where = f"decoders/{found.card.id}.toml: network"
-    source = found.source
-    state = _state(found.weights.path, source) if source else None
-    decoder: ImageDecoder
-    if found.card.family == "rae":
-        decoder = RAEImageDecoder(check(ImageDecoderNetwork, found.card.network, where), state, device)
-    else:
-        decoder = Autoencoder(check(AutoencoderNetwork, found.card.network, where), state, device)
     statistics = latent_statistics(found.statistics.path) if found.statistics else None
-    return LatentDecoder(decoder, scale=found.use.scale, statistics=statistics)
+    return Decoded(
+        sampler, LatentDecoder(decoder, scale=found.use.scale, statistics=statistics, resize=found.use.resize)
+    )
+
+
+def _decoder(found: DecoderOnDisk, device: torch.device) -> ImageDecoder:
+    source = found.source
+    return build_decoder(found.card, _state(found.weights.path, source) if source else None, device)
 
 
 def _state(path: Path, source: Weights) -> dict[str, Tensor]:

@@ -38,6 +38,7 @@ REPLAYS = {
     "sdvae": "genbench.methods.latents.vectors:replay_sd",
     "rae": "genbench.methods.rae.vectors:replay",
     "sit": "genbench.methods.sit.vectors:replay",
+    "var": "genbench.methods.var.vectors:replay",
     "vavae": "genbench.methods.latents.vectors:replay_ldm",
 }
 """``module:function`` that replays the vectors of a family, of type ``Vectors -> Iterator[Comparison]``."""
@@ -48,6 +49,7 @@ _INTEGRATORS = {"heun2": "heun"}
 _UPSTREAMS = {
     "diffusers": "consistency_diffusers",
     "https://github.com/openai/consistency_models": "consistency",
+    "https://github.com/FoundationVision/VAR": "var",
     "https://github.com/NVlabs/edm": "edm",
 }
 """Families of folders that name only the authors' repository, or the library that computed them."""

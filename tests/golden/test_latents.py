@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 from genbench.errors import ConfigError, WeightsError
 from genbench.images.quantise import to_uint8
-from genbench.methods.latents.autoencoder import Autoencoder, module, standard_keys
+from genbench.methods.latents.autoencoder import Autoencoder, module
+from genbench.methods.latents.keys import standard_keys
 from genbench.methods.latents.settings import AutoencoderNetwork
 from genbench.methods.vectors import replay
 from genbench.schema import check

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from genbench.cards import load_card, load_cards, load_decoder
+from genbench.cards import Decoder, DecoderCard, load_card, load_cards, load_decoder
 from genbench.errors import ConfigError, UsageError, WeightsError
 from genbench.methods.dit.network import DiT
 from genbench.methods.latents.autoencoder import Autoencoder
 from genbench.methods.latents.decoder import latent_statistics
+from genbench.methods.latents.families import DECODERS, decoder_network
 from genbench.methods.latents.settings import AutoencoderNetwork
 from genbench.methods.loading import WeightsOnDisk, find_weights, load_sampler
 from genbench.methods.noise import SeededNoise
@@ -22,7 +24,6 @@ from genbench.methods.rae.settings import ImageDecoderNetwork
 from genbench.methods.runs import Run, make_run
 from genbench.methods.sit.sampler import SiTSampler
 from genbench.methods.transformer.initialisation import initialise
-from genbench.schema import check
 from genbench.weights import load_tensors
 
 REGISTRY = Path(__file__).parents[2] / "registry"
@@ -163,11 +164,88 @@ def test_an_rae_decoder_gives_the_range_of_every_other(tmp_path: Path) -> None:
 
 def test_every_packaged_decoder_is_known_and_its_network_can_be_built() -> None:
     used = {v.decoder.name for card in load_cards([REGISTRY]).values() for v in card.variants.values() if v.decoder}
-    models = {"autoencoder-kl": AutoencoderNetwork, "rae": ImageDecoderNetwork}
     for name in used:
-        decoder = load_decoder(name, [REGISTRY])
-        check(models[decoder.family], decoder.network, name)
-    assert {"sd-vae-ft-ema", "vavae-f16d32"} <= used
+        assert decoder_network(load_decoder(name, [REGISTRY]))
+    assert {"sd-vae-ft-ema", "vavae-f16d32", "var-vqvae-256"} <= used
+    assert set(DECODERS) == set(get_args(DecoderCard.model_fields["family"].annotation))
+
+
+TOKENS = """
+[method]
+id = "tokens"
+name = "Tokens"
+title = "Tokens"
+sampler = "var"
+[variants.tokens]
+summary = "a model of codes"
+dataset = "imagenet"
+resolution = 12
+classes = 10
+quantise = "truncate"
+default_preset = "plain"
+presets.plain = { cfg = 1.5, top_k = 20 }
+[variants.tokens.network]
+num_classes = 10
+depth = 2
+embed_dim = 64
+num_heads = 2
+patch_nums = [1, 2, 3, 4, 6]
+vocab_size = 64
+code_channels = 8
+[variants.tokens.weights]
+file = "transformer.safetensors"
+[variants.tokens.decoder]
+name = "codes"
+"""
+CODES = """
+id = "codes"
+title = "a tiny tokenizer"
+family = "var"
+[network]
+widths = [32, 64]
+blocks = 1
+attention = [1]
+codebook_size = 64
+code_channels = 8
+patch_nums = [1, 2, 3, 4, 6]
+[weights]
+file = "vqvae.safetensors"
+"""
+
+
+def token_registry(folder: Path, card: str = TOKENS, decoder: str = CODES) -> Run:
+    """A registry of the small VAR of the recorded vectors: the transformer's file and its tokenizer's."""
+    (folder / "decoders").mkdir(parents=True)
+    (folder / "weights").mkdir()
+    (folder / "tokens.toml").write_text(card)
+    (folder / "decoders" / "codes.toml").write_text(decoder)
+    for name in ("transformer", "vqvae"):
+        shutil.copy(VECTORS.parent / "var" / f"{name}.safetensors", folder / "weights")
+    return make_run(load_card(folder / "tokens.toml"), "tokens", "plain", {})
+
+
+@pytest.mark.parametrize(("resize", "side"), [("", 12), ("resize = 8", 8)])
+def test_codes_are_sampled_with_their_tokenizer_and_decoded_by_it(tmp_path: Path, resize: str, side: int) -> None:
+    run = token_registry(tmp_path / "registry", TOKENS + resize)
+    weights = find_weights(run, cache=tmp_path / "cache", registry=[tmp_path / "registry"])
+    assert weights is not None
+    sampler = load_sampler(run, weights, "cpu")
+    images = sampler.sample(SeededNoise([0, 1]), torch.tensor([0, 9]))
+    assert (images.shape, sampler.nfe) == ((2, 3, side, side), 5)
+    assert not torch.allclose(images[0], images[1], atol=1e-2)
+    assert weights.bytes == sum(path.stat().st_size for path in (tmp_path / "registry" / "weights").iterdir())
+    assert weights.decoder is not None
+    assert (weights.decoder.digest == weights.decoder._replace(use=Decoder(name="codes")).digest) == (resize == "")
+
+
+def test_a_decoder_that_has_no_such_codes_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
+    run = token_registry(tmp_path / "a", decoder=DECODER.replace('"tiny"', '"codes"'))
+    with pytest.raises(ConfigError, match="codes is of family 'autoencoder-kl', the method samples codes of 'var'"):
+        find_weights(run, cache=tmp_path / "cache", registry=[tmp_path / "a"])
+    run = token_registry(tmp_path / "b", TOKENS.partition("[variants.tokens.decoder]")[0])
+    with pytest.raises(ConfigError, match="names no decoder, whose codes it samples"):
+        find_weights(run, cache=tmp_path / "cache", registry=[tmp_path / "b"])
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize("preset", ["ode8-cfg2", "heun12-cfg2"])

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from genbench.errors import WeightsError
 from genbench.methods.families import Sampler
@@ -70,12 +71,20 @@ def latent_statistics(path: Path) -> LatentStatistics:
 
 
 class LatentDecoder:
-    """Sampled latents z => images: what is decoded is z / scale, or std·(z / scale) + mean."""
+    """Sampled latents z => images: what is decoded is z / scale, or std·(z / scale) + mean.
+
+    Images are resized to the side `resize`, bicubic, where that is given.
+    """
 
     def __init__(
-        self, decoder: ImageDecoder, *, scale: float = 1.0, statistics: LatentStatistics | None = None
+        self,
+        decoder: ImageDecoder,
+        *,
+        scale: float = 1.0,
+        statistics: LatentStatistics | None = None,
+        resize: int | None = None,
     ) -> None:
-        self._decoder, self._scale, self._statistics = decoder, scale, statistics
+        self._decoder, self._scale, self._statistics, self._resize = decoder, scale, statistics, resize
         self.parameters = decoder.parameters
 
     def __call__(self, latents: Tensor) -> Tensor:
@@ -84,7 +93,12 @@ class LatentDecoder:
         if self._statistics is not None:
             z = self._statistics.restore(z)
         size = max(1, CELLS // (z.shape[-1] * z.shape[-2]))
-        return torch.cat([self._decoder.decode(part) for part in torch.split(z, size)])
+        return torch.cat([self._resized(self._decoder.decode(part)) for part in torch.split(z, size)])
+
+    def _resized(self, images: Tensor) -> Tensor:
+        if self._resize is None:
+            return images
+        return functional.interpolate(images, size=(self._resize, self._resize), mode="bicubic")
 
 
 class Decoded:

@@ -7,12 +7,11 @@ from pydantic import Field, model_validator
 from genbench.schema import Strict
 
 
-class AutoencoderNetwork(Strict):
-    """Arguments of `genbench.methods.latents.autoencoder.autoencoder`."""
+class ConvolutionalNetwork(Strict):
+    """Shape of a convolutional encoder and of the decoder that mirrors it."""
 
     widths: tuple[int, ...] = Field(min_length=1)
     """Channels of each level, finest first; each level but the last halves the side."""
-    latent_channels: int = Field(gt=0)
     blocks: int = Field(default=2, gt=0)
     """Residual blocks of a level of the encoder; the decoder's have one more."""
     groups: int = Field(default=32, gt=0)
@@ -21,9 +20,20 @@ class AutoencoderNetwork(Strict):
     """Levels with self-attention, from 0; the middle always has one."""
 
     @model_validator(mode="after")
-    def _fits(self) -> AutoencoderNetwork:
+    def _fits(self) -> ConvolutionalNetwork:
         if any(width <= 0 or width % self.groups for width in self.widths):
             raise ValueError(f"groups {self.groups} do not divide the widths {self.widths}")
         if any(level not in range(len(self.widths)) for level in self.attention):
             raise ValueError(f"attention {self.attention}: the levels are 0 to {len(self.widths) - 1}")
         return self
+
+    @property
+    def factor(self) -> int:
+        """Side of an image over that of its latents."""
+        return 1 << (len(self.widths) - 1)
+
+
+class AutoencoderNetwork(ConvolutionalNetwork):
+    """Arguments of `genbench.methods.latents.autoencoder.module`."""
+
+    latent_channels: int = Field(gt=0)

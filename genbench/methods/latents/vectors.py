@@ -48,7 +48,7 @@ def _replay(vectors: Vectors, network: Mapping[str, Any], *, scale: float) -> It
     model = Autoencoder(arguments, vectors.tensors("state"), torch.device("cpu"))
     forward = vectors.tensors("forward")
     yield compare("decode", model.decode(forward["z"] / scale), forward["dec"])
-    mean, log_variance = model.encode(forward["img"])
+    mean, log_variance = model.posterior(forward["img"])
     computed = {"enc.mean": mean, "enc.logvar": log_variance, "enc.std": (log_variance / 2).exp()}
     yield worst("encode", (compare(k, v, forward[k]) for k, v in computed.items() if k in forward))
     if "dec_denorm" in forward:

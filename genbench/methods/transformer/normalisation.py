@@ -22,6 +22,6 @@ class RMSNorm(nn.RMSNorm):
         return functional.rms_norm(x.float(), self.normalized_shape, eps=self.eps).to(x.dtype) * self.weight
 
 
-def layer_norm(width: int) -> nn.LayerNorm:
+def layer_norm(width: int, epsilon: float = EPSILON) -> nn.LayerNorm:
     """Layer norm without weights, which adaptive shift and scale replace."""
-    return nn.LayerNorm(width, elementwise_affine=False, eps=EPSILON)
+    return nn.LayerNorm(width, elementwise_affine=False, eps=epsilon)

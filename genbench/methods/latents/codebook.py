@@ -1,0 +1,118 @@
+"""Autoencoders with a codebook (VQGAN; Esser et al., arXiv:2012.09841): convolutions around a quantiser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from genbench.errors import UsageError
+from genbench.methods.latents.convolutions import decoder, encoder
+from genbench.methods.latents.keys import standard_keys
+from genbench.methods.latents.settings import ConvolutionalNetwork
+from genbench.methods.latents.tokenizer import Encoded
+from genbench.methods.networks import build, parameters
+
+_STATISTICS = ("quantize.ema_vocab_hit_SV", "quantize.codebook_used")
+"""What training counted of the codebook."""
+
+
+class Quantiser(Protocol):
+    """From features to the codebook's entries."""
+
+    codebook_size: int
+
+    def __call__(self, features: Tensor) -> Encoded:
+        """Features (N, C, h, w) => their code, whose latents have the same shape."""
+        ...
+
+
+Q = TypeVar("Q", bound=nn.Module)
+
+
+class QuantisedAutoencoder(nn.Module, Generic[Q]):
+    """Encoder, quantiser, decoder.
+
+    Args:
+        network: shape of the encoder and the decoder.
+        quantize: the quantiser, of `code_channels`.
+        latent_channels: between the convolutions and `quant_conv`.
+        kernel: side of the kernels of `quant_conv` and `post_quant_conv`.
+    """
+
+    def __init__(
+        self, network: ConvolutionalNetwork, quantize: Q, *, latent_channels: int, code_channels: int, kernel: int
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder(network, latent_channels)
+        self.quant_conv = nn.Conv2d(latent_channels, code_channels, kernel, padding=kernel // 2)
+        self.quantize = quantize
+        self.post_quant_conv = nn.Conv2d(code_channels, latent_channels, kernel, padding=kernel // 2)
+        self.decoder = decoder(network, latent_channels)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Images (N, 3, H, W) => what is quantised, (N, C, h, w)."""
+        return self.quant_conv(self.encoder(images))  # type: ignore[no-any-return]
+
+    def images(self, latents: Tensor) -> Tensor:
+        """Quantised latents (N, C, h, w) => images (N, 3, H, W)."""
+        return self.decoder(self.post_quant_conv(latents))  # type: ignore[no-any-return]
+
+
+class QuantisedTokenizer(Generic[Q]):
+    """The autoencoder with its weights, under the keys of any layout.
+
+    `side` is that of the images that it takes, where the quantiser takes one only. Raises `WeightsError` for weights
+    that do not fit, and `UsageError` when diffusers is not installed.
+    """
+
+    def __init__(
+        self,
+        module: Callable[[], QuantisedAutoencoder[Q]],
+        network: ConvolutionalNetwork,
+        state: dict[str, Tensor] | None,
+        device: torch.device,
+        *,
+        codebook_size: int,
+        side: int | None = None,
+    ) -> None:
+        self.module = build(module, None if state is None else _kept(state, len(network.widths)), device, name="VQ")
+        self.parameters = parameters(self.module)
+        self.codebook_size = codebook_size
+        self._factor, self._side = network.factor, side
+
+    @property
+    def quantiser(self) -> Q:
+        """The codebook and what belongs to it."""
+        return self.module.quantize
+
+    @torch.inference_mode()
+    def encode(self, images: Tensor) -> Encoded:
+        """Images (N, 3, H, W) in [-1, 1] => their code.
+
+        Raises `UsageError` for images of a side that the autoencoder does not take.
+        """
+        height, width = images.shape[-2:]
+        if (
+            height % self._factor
+            or width % self._factor
+            or (self._side or height, self._side or width) != (height, width)
+        ):
+            wanted = f"{self._side} px" if self._side else f"multiples of {self._factor} px"
+            raise UsageError(
+                f"images of {height} x {width} px: the autoencoder takes {wanted}", hint="crop or resize the images"
+            )
+        code: Encoded = self.module.quantize(self.module.features(images))
+        return code
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents (N, C, h, w) of the codebook's entries => float32 (N, 3, H, W), about [-1, 1]."""
+        return self.module.images(latents)
+
+
+def _kept(state: dict[str, Tensor], levels: int) -> dict[str, Tensor]:
+    codebook = {k: v for k, v in state.items() if k.startswith("quantize.") and k not in _STATISTICS}
+    return standard_keys(state, levels) | codebook

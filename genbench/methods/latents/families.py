@@ -1,0 +1,74 @@
+"""The decoder families that genbench carries, by the name that a decoder's file gives. Imports no torch by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from genbench.cards import DecoderCard
+from genbench.methods.families import import_object
+from genbench.schema import Strict, check
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from genbench.methods.latents.decoder import ImageDecoder
+
+
+class DecoderFamily(NamedTuple):
+    """A decoder class by import path, and its network."""
+
+    decoder: str
+    """``module:Class`` of an `ImageDecoder`, built of its network's arguments, a state and a device."""
+    network: str
+    """``module:Class`` of the pydantic model of its network's arguments."""
+    module: str | None = None
+    """``module:function`` from those arguments to the network; none where no sampler is built with the decoder."""
+    tiny: Mapping[str, Any] = MappingProxyType({})
+    """Network arguments that make it small enough to be tried with random weights, where samplers need it."""
+
+
+_LATENTS = "genbench.methods.latents"
+
+DECODERS: dict[str, DecoderFamily] = {
+    "autoencoder-kl": DecoderFamily(
+        decoder=f"{_LATENTS}.autoencoder:Autoencoder",
+        network=f"{_LATENTS}.settings:AutoencoderNetwork",
+    ),
+    "rae": DecoderFamily(
+        decoder="genbench.methods.rae.decoder:RAEImageDecoder",
+        network="genbench.methods.rae.settings:ImageDecoderNetwork",
+    ),
+    "var": DecoderFamily(
+        decoder="genbench.methods.var.quantiser:MultiScaleTokenizer",
+        network="genbench.methods.var.settings:MultiScaleNetwork",
+        module="genbench.methods.var.quantiser:module",
+        tiny={
+            "widths": [8, 8],
+            "groups": 4,
+            "attention": [1],
+            "codebook_size": 16384,
+            "code_channels": 4,
+            "patch_nums": [1, 2, 4],
+        },
+    ),
+}
+
+
+def decoder_network(card: DecoderCard) -> Strict:
+    """The checked network arguments of a decoder's file. Raises `ConfigError` naming file and key."""
+    where = f"decoders/{card.id}.toml: network"
+    return check(import_object(DECODERS[card.family].network, where), card.network, where)
+
+
+def build_decoder(card: DecoderCard, state: dict[str, Tensor] | None, device: torch.device) -> ImageDecoder:
+    """The decoder of a file with its weights.
+
+    Raises `ConfigError` for network arguments that cannot be, `WeightsError` for weights that do not fit them, and
+    `UsageError` for a library that is not installed.
+    """
+    network = decoder_network(card)
+    built: ImageDecoder = import_object(DECODERS[card.family].decoder, card.id)(network, state, device)
+    return built

@@ -1,0 +1,99 @@
+"""What every autoencoder of images offers, with a codebook or without: encode, decode, and the size of its code.
+
+SD-VAE and VA-VAE code an image by channels of real numbers, VAR's and LlamaGen's autoencoders by indices of vectors.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+CONTINUOUS_BITS = 16
+"""Bits that a real number of a latent counts for: half precision."""
+
+
+class Encoded(NamedTuple):
+    """The code of N images."""
+
+    latents: Tensor
+    """(N, C, h, w) float32, what `Tokenizer.decode` takes; of a codebook's entries where there is one."""
+    indices: Tensor | None = None
+    """(N, T) int64, the codebook's entry of each token; none for continuous latents."""
+
+
+class Tokenizer(Protocol):
+    """An autoencoder of images: an image decoder that also encodes."""
+
+    @property
+    def parameters(self) -> int:
+        """Of the encoder, the decoder and the codebook."""
+        ...
+
+    @property
+    def codebook_size(self) -> int | None:
+        """Entries of the codebook, K; none for continuous latents."""
+        ...
+
+    def encode(self, images: Tensor) -> Encoded:
+        """Images (N, 3, H, W) in [-1, 1] => their code.
+
+        Raises `UsageError` for images of a side that the autoencoder does not take.
+        """
+        ...
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents (N, C, h, w) => float32 (N, 3, H, W), about [-1, 1]."""
+        ...
+
+
+class Reconstruction(NamedTuple):
+    """Images made again from their code."""
+
+    images: Tensor
+    """(N, 3, H, W) float32, about [-1, 1]."""
+    code: Encoded
+
+
+def reconstruct(tokenizer: Tokenizer, images: Tensor) -> Reconstruction:
+    """Images (N, 3, H, W) in [-1, 1] encoded, quantised where there is a codebook, and decoded."""
+    code = tokenizer.encode(images)
+    return Reconstruction(tokenizer.decode(code.latents), code)
+
+
+def bits(tokenizer: Tokenizer, code: Encoded) -> float:
+    """Bits of the code of one image: T·log2(K) for T tokens of K codes, 16 for each real number of a latent."""
+    if code.indices is None:
+        return float(CONTINUOUS_BITS * code.latents[0].numel())
+    return code.indices.shape[1] * math.log2(_codes(tokenizer))
+
+
+def compression_ratio(tokenizer: Tokenizer, reconstruction: Reconstruction) -> float:
+    """Bits of an image of 8 bits a channel over bits of its code (WeTok's convention, arXiv:2508.05599)."""
+    return 8 * reconstruction.images[0].numel() / bits(tokenizer, reconstruction.code)
+
+
+class CodebookUsage:
+    """Which entries of a codebook the images so far used, all of an image's scales together."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._used = torch.zeros(_codes(tokenizer), dtype=torch.bool)
+
+    def add(self, code: Encoded) -> None:
+        """Count the codes of more images. Raises `ValueError` for continuous latents."""
+        if code.indices is None:
+            raise ValueError("continuous latents use no codebook")
+        self._used[code.indices.flatten().cpu()] = True
+
+    @property
+    def share(self) -> float:
+        """Used entries over all entries."""
+        return float(self._used.double().mean())
+
+
+def _codes(tokenizer: Tokenizer) -> int:
+    if tokenizer.codebook_size is None:
+        raise ValueError("the autoencoder has no codebook")
+    return tokenizer.codebook_size

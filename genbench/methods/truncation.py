@@ -1,0 +1,35 @@
+"""Which tokens may be drawn: the top k, and the nucleus (Holtzman et al., arXiv:1904.09751)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from genbench.errors import ConfigError
+
+
+def check_top_k(top_k: int, codes: int) -> None:
+    """Raise `ConfigError` for a `top_k` larger than the vocabulary."""
+    if top_k > codes:
+        raise ConfigError(
+            f"top_k {top_k} is larger than the vocabulary of {codes} codes", hint=f"set top_k to 0 (all) up to {codes}"
+        )
+
+
+def truncate(logits: Tensor, top_k: int, top_p: float) -> Tensor:
+    """Logits (..., K) with those that may not be drawn at -inf: first all below the k-th largest, ties of it kept;
+    then the least probable ones whose mass together is at most 1 - `top_p`, never the most probable one.
+
+    `top_k` 0 and `top_p` 1 leave all.
+    """
+    if top_k:
+        least = logits.topk(top_k, dim=-1).values[..., -1:]
+        logits = logits.masked_fill(logits < least, -math.inf)
+    if top_p < 1:
+        ascending, order = logits.sort(dim=-1)
+        dropped = ascending.softmax(-1).cumsum(-1) <= 1 - top_p
+        dropped[..., -1] = False
+        logits = logits.masked_fill(torch.zeros_like(dropped).scatter_(-1, order, dropped), -math.inf)
+    return logits

@@ -1,0 +1,1 @@
+"""VAR: an image scale by scale, each scale's tokens at once."""

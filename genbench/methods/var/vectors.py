@@ -1,0 +1,175 @@
+"""VAR against what the authors' code computed (see `genbench.methods.vectors`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genbench.errors import ConfigError
+from genbench.methods.noise import RecordedNoise
+from genbench.methods.truncation import truncate
+from genbench.methods.var.network import VAR
+from genbench.methods.var.quantiser import MultiScaleTokenizer
+from genbench.methods.var.sampler import VARSampler
+from genbench.methods.var.settings import MultiScaleNetwork, VARNetwork, VARSettings
+from genbench.methods.vectors import Comparison, Vectors, compare, worst
+from genbench.schema import check
+
+_CPU = torch.device("cpu")
+_OFFICIAL = {"ch_mult": [1, 1, 2, 2, 4], "num_res_blocks": 2}
+"""What the authors' constructor of the tokenizer fixes; vectors of small ones record what was put in its place."""
+
+
+def replay(vectors: Vectors) -> Iterator[Comparison]:
+    """The tokenizer both ways, the transformer's logits of all scales, and every sampler run."""
+    tokenizer = MultiScaleTokenizer(
+        _tokenizer_network(vectors.config["vqvae_args"], vectors.config["vqvae_ddconfig_override"], vectors),
+        vectors.tensors("vqvae"),
+        _CPU,
+    )
+    forward, recorded = vectors.tensors("forward"), vectors.tensors("sampler")
+    yield from _tokenizer(tokenizer, forward)
+    for name, state, arguments in (
+        ("var", "transformer", vectors.config["var_args"]),
+        ("var_nol2", "transformer_nol2", vectors.config.get("var_nol2_args")),
+    ):
+        if arguments is not None:
+            model = _sampler(vectors, arguments, vectors.tensors(state), {}, tokenizer).network
+            yield from _transformer(name, model, forward)
+    state = vectors.tensors("transformer")
+    for run in vectors.json("sampler.json")["runs"]:
+        sampler = _sampler(vectors, vectors.config["var_args"], state, _settings(run), tokenizer)
+        yield _run(run, sampler, tokenizer, recorded)
+
+
+@torch.inference_mode()
+def _tokenizer(tokenizer: MultiScaleTokenizer, forward: Mapping[str, Tensor]) -> Iterator[Comparison]:
+    features = tokenizer.module.features(forward["image"])
+    yield compare("vae.f_after_quant_conv", features, forward["vae.f_after_quant_conv"])
+    code = tokenizer.encode(forward["image"])
+    recorded = torch.cat(list(_series("vae.idx_Bl", forward)), dim=1)
+    assert code.indices is not None
+    yield compare("vae.idx_Bl", code.indices, recorded)
+    sums = list(tokenizer.quantiser.sums(recorded))
+    pairs = zip(sums, _series("vae.f_hat", forward), strict=True)
+    yield worst("vae.f_hat", [compare(str(scale), ours, theirs) for scale, (ours, theirs) in enumerate(pairs)])
+    yield compare("vae.embed_to_fhat.last", code.latents, forward["vae.embed_to_fhat.last"])
+    yield compare("vae.decoder_out_noclamp", tokenizer.decode(sums[-1]), forward["vae.decoder_out_noclamp"])
+    images = tokenizer.decode(code.latents).clamp(-1, 1)
+    for name in ("vae.idxBl_to_img", "vae.img_to_reconstructed_img"):
+        yield compare(name, images, forward[name])
+    yield compare("var.x_BLCv_wo_first_l", tokenizer.quantiser.inputs(recorded), forward["var.x_BLCv_wo_first_l"])
+
+
+@torch.inference_mode()
+def _transformer(name: str, model: VAR, forward: Mapping[str, Tensor]) -> Iterator[Comparison]:
+    labels = forward["label_B"]
+    if f"{name}.cond_BD" in forward:
+        yield compare(f"{name}.cond_BD", model.class_emb(labels), forward[f"{name}.cond_BD"])
+    logits = model(labels, forward["var.x_BLCv_wo_first_l"])
+    yield compare(f"{name}.logits_BLV", logits, forward[f"{name}.logits_BLV"])
+
+
+class _Watched(VARSampler):
+    """Keeps the guided logits of every scale."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.logits: list[Tensor] = []
+
+    def guided(self, logits: Tensor, t: float) -> Tensor:
+        """As the sampler's."""
+        self.logits.append(super().guided(logits, t))
+        return self.logits[-1]
+
+
+def _run(
+    run: Mapping[str, Any], sampler: _Watched, tokenizer: MultiScaleTokenizer, recorded: Mapping[str, Tensor]
+) -> Comparison:
+    """Logits, probabilities, latents and image of one run, whose codes are the recorded draws."""
+    name = run["name"]
+    noise = RecordedNoise(list(_draws(run, recorded)))
+    total = sampler.sample(noise, torch.tensor(run["label_B"]))
+    image = (tokenizer.decode(total).clamp(-1, 1) + 1) / 2
+    *_, last = _series(f"{name}/f_hat", recorded)
+    found = [compare("f_hat", total, last), compare("image", image, recorded[f"{name}/image"])]
+    for scale, logits in enumerate(_series(f"{name}/logits_cfg", recorded)):
+        found.append(compare(f"logits.{scale}", sampler.logits[scale], logits))
+    for scale, probabilities in enumerate(_series(f"{name}/probs", recorded)):
+        ours = truncate(sampler.logits[scale], run["top_k"], sampler.settings.top_p).softmax(-1)
+        found.append(compare(f"probs.{scale}", ours, probabilities))
+    return worst(name, found)._replace(draws_left=noise.left)
+
+
+def _draws(run: Mapping[str, Any], recorded: Mapping[str, Tensor]) -> Iterator[Tensor]:
+    """What the sampler draws: codes, or for mixtures the uniform draws whose -log1p(-u) is the recorded exponential.
+
+    The authors draw codes for mixtures too, and use them for nothing.
+    """
+    if not run["more_smooth"]:
+        yield from _series(f"{run['name']}/idx", recorded)
+        return
+    for number, kind in enumerate(run["draw_order"]):
+        if kind != "multinomial":
+            yield -torch.expm1(-recorded[f"{run['name']}/draw.{number}.{kind}"].double())
+
+
+def _series(name: str, tensors: Mapping[str, Tensor]) -> Iterator[Tensor]:
+    """``name.0``, ``name.1`` and so on."""
+    number = 0
+    while (key := f"{name}.{number}") in tensors:
+        yield tensors[key]
+        number += 1
+
+
+def _settings(run: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded run's settings as a preset would give them; the authors switch top-p off by 0."""
+    return {
+        "cfg": run["cfg"],
+        "top_k": run["top_k"],
+        "top_p": run["top_p"] or 1.0,
+        "more_smooth": run["more_smooth"],
+    }
+
+
+def _sampler(
+    vectors: Vectors,
+    arguments: Mapping[str, Any],
+    state: dict[str, Tensor],
+    settings: Mapping[str, Any],
+    tokenizer: MultiScaleTokenizer,
+) -> _Watched:
+    codes = {"vocab_size": tokenizer.codebook_size, "code_channels": tokenizer.quantiser.channels}
+    given = {key: value for key, value in arguments.items() if key in VARNetwork.model_fields}
+    network = check(VARNetwork, given | codes, f"{vectors.folder / 'config.json'}: var_args")
+    return _Watched(
+        network=network.model_dump(),
+        settings=check(VARSettings, settings, str(vectors.folder / "sampler.json")),
+        state=state,
+        device=_CPU,
+        tokenizer=tokenizer,
+    )
+
+
+def _tokenizer_network(given: Mapping[str, Any], override: Mapping[str, Any], vectors: Vectors) -> MultiScaleNetwork:
+    """The tokenizer by the arguments of the authors' constructor."""
+    where = str(vectors.folder / "config.json")
+    fixed = {key: override.get(key, value) for key, value in _OFFICIAL.items()}
+    if given["share_quant_resi"] < 2:
+        raise ConfigError(f"{where}: share_quant_resi {given['share_quant_resi']}", hint="genbench has 2 phis or more")
+    network = {
+        "widths": [given["ch"] * multiplier for multiplier in fixed["ch_mult"]],
+        "blocks": fixed["num_res_blocks"],
+        "attention": [len(fixed["ch_mult"]) - 1],
+        "codebook_size": given["vocab_size"],
+        "code_channels": given["z_channels"],
+        "patch_nums": given["v_patch_nums"],
+        "kernel": given.get("quant_conv_ks", 3),
+        "phis": given["share_quant_resi"],
+        "phi_share": given.get("quant_resi", 0.5),
+        "cosine": given.get("using_znorm", False),
+    }
+    return check(MultiScaleNetwork, network, f"{where}: vqvae_args")
