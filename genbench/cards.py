@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from genbench.digest import canonical
-from genbench.errors import ConfigError, unknown
+from genbench.errors import ConfigError, UsageError, unknown
 from genbench.schema import Strict, load_toml
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
@@ -144,15 +144,45 @@ class Method(Strict):
     code: str | None = None
     licence: str | None = None
     year: int | None = None
-    sampler: str
-    """A family of genbench, or ``module:Class`` of the user's own."""
+    sampler: str | None = None
+    """A family of genbench, or ``module:Class`` of the user's own; none for a method that is unavailable."""
+    unavailable: str | None = Field(default=None, min_length=1)
+    """Why genbench cannot run it, in a sentence; none for one that it can."""
+
+    @model_validator(mode="after")
+    def _runs_or_says_why_not(self) -> Method:
+        if (self.sampler is None) == (self.unavailable is None):
+            raise ValueError("names either a sampler or, in unavailable, why there is none")
+        return self
 
 
 class MethodCard(Strict):
     """One file of the registry."""
 
     method: Method
-    variants: dict[Name, Variant] = Field(min_length=1)
+    variants: dict[Name, Variant] = Field(default_factory=dict)
+    """Empty for a method that is unavailable."""
+
+    @model_validator(mode="after")
+    def _variants_can_run(self) -> MethodCard:
+        if bool(self.variants) == (self.method.unavailable is not None):
+            raise ValueError("has either variants or, in method.unavailable, why there are none")
+        return self
+
+    @property
+    def sampler(self) -> str:
+        """The family or ``module:Class`` that runs the variants; raises `refusal` for a method that is unavailable."""
+        if self.method.sampler is None:
+            raise self.refusal()
+        return self.method.sampler
+
+    def refusal(self) -> UsageError:
+        """The error for who wants to run a method that is unavailable: why it is, and what can be done."""
+        return UsageError(
+            f"{self.method.name} cannot be run: {self.method.unavailable}",
+            hint="`genbench score PATH --suite SUITE` measures images that its authors' code made; "
+            f"`genbench show published {self.method.id}` has the printed figures",
+        )
 
 
 def load_card(path: Path) -> MethodCard:
@@ -184,10 +214,10 @@ def load_decoder(name: str, folders: Sequence[Path]) -> DecoderCard:
 
 
 def card_files(folders: Iterable[Path]) -> list[Path]:
-    """The card of each method id, from the first folder that has it, by id."""
+    """The card of each method id, from the first folder that has it, by id; ``unavailable/`` comes after its folder."""
     found: dict[str, Path] = {}
     for folder in folders:
-        for path in sorted(folder.glob("*.toml")):
+        for path in [*sorted(folder.glob("*.toml")), *sorted(folder.glob("unavailable/*.toml"))]:
             found.setdefault(path.stem, path)
     return [found[stem] for stem in sorted(found)]
 

@@ -37,7 +37,10 @@ def list_(
     suites: SuitesOption = None,
     results: ResultsOption = None,
 ) -> None:
-    """List methods (with their presets), suites, metrics, feature spaces, runs with records, or published figures."""
+    """List methods (with their presets), suites, metrics, feature spaces, runs with records, or published figures.
+
+    Methods that genbench cannot run are in `list published`: images that their authors' code made can be scored.
+    """
     rows: list[tuple[Any, ...]]
     if kind is Kind.METHODS:
         columns, rows = _methods(registry)
@@ -93,8 +96,7 @@ def _published(registry: Path | None) -> tuple[tuple[str, ...], list[tuple[Any, 
     from genbench.report.literature import OVERVIEW, overview
 
     folders = data_folders("registry", registry)
-    loadable = {name for name, card in load_cards(folders).items() if card.variants}
-    return OVERVIEW, overview(load_figures(folders), loadable)
+    return OVERVIEW, overview(load_figures(folders), load_cards(folders))
 
 
 def _runs(

@@ -90,7 +90,7 @@ def make_run(card: MethodCard, variant_name: str, preset: str, overrides: Mappin
     """
     variant = card.variants[variant_name]
     where = f"{card.method.id}.toml: variants.{variant_name}"
-    chosen = family(card.method.sampler, where)
+    chosen = family(card.sampler, where)
     given = {**variant.presets[preset], **overrides}
     if arguments := network_model(chosen, where):
         check(arguments, variant.network, f"{where}.network")
@@ -126,7 +126,7 @@ def select(
     for pattern in patterns:
         matches = _matches(known, pattern)
         if not matches:
-            raise _no_match(known, pattern)
+            raise _no_match(cards, known, pattern)
         fitting = [(v, p) for v, p in matches if _fits(known[v][1], dataset, resolution)]
         if not fitting:
             variant = known[matches[0][0]][1]
@@ -156,12 +156,15 @@ def _fits(variant: Variant, dataset: str, resolution: int) -> bool:
     return variant.dataset == dataset and variant.resolution == resolution
 
 
-def _no_match(known: Mapping[str, tuple[MethodCard, Variant]], pattern: str) -> UsageError:
+def _no_match(
+    cards: Mapping[str, MethodCard], known: Mapping[str, tuple[MethodCard, Variant]], pattern: str
+) -> UsageError:
     variant_glob, _, preset_glob = pattern.partition("@")
     for name, (_, variant) in known.items():
         if fnmatchcase(name, variant_glob):
             return unknown("preset", preset_glob, variant.presets, where=f"variant {name}")
-    if any(card.method.id == pattern for card, _ in known.values()):
-        names = [name for name, (card, _) in known.items() if card.method.id == pattern]
-        return UsageError(f"{pattern!r} is a method, not a run", hint=f"its variants: {', '.join(names)}")
+    if card := cards.get(variant_glob):
+        if card.method.unavailable is None:
+            return UsageError(f"{pattern!r} is a method, not a run", hint=f"its variants: {', '.join(card.variants)}")
+        return card.refusal()
     return unknown("method", variant_glob, known, lister="genbench list methods")

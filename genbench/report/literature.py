@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from genbench.cards import MethodCard
 from genbench.published import Figure
 
 OVERVIEW = ("method", "printed_as", "figures", "card")
@@ -15,17 +16,22 @@ NAMES = 3
 HEADINGS = ("variant", "images", "metric", "value", "n", "guidance", "NFE", "measured with", "evidence", "source")
 
 
-def overview(figures: Sequence[Figure], loadable: Collection[str]) -> list[tuple[Any, ...]]:
-    """A row a method, in the columns of `OVERVIEW`; `loadable` are the methods that genbench can run."""
+def overview(figures: Sequence[Figure], cards: Mapping[str, MethodCard]) -> list[tuple[Any, ...]]:
+    """A row a method, in the columns of `OVERVIEW`: what it is called, and whether genbench runs it."""
     systems: dict[str, dict[str, None]] = {}
     counts: dict[str, int] = {}
     for figure in figures:
         systems.setdefault(figure.method, {})[figure.system] = None
         counts[figure.method] = counts.get(figure.method, 0) + 1
     return [
-        (method, _listed(list(systems[method])), counts[method], "runs" if method in loadable else "score only")
-        for method in sorted(counts)
+        (method, _listed(list(systems[method])), counts[method], _told(cards.get(method))) for method in sorted(counts)
     ]
+
+
+def _told(card: MethodCard | None) -> str | None:
+    if card is None:
+        return None
+    return "score only" if card.method.unavailable else "runs"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -100,6 +100,7 @@ def method_row(card: MethodCard, path: str) -> Row:
         "licence": method.licence,
         "year": method.year,
         "sampler": method.sampler,
+        "unavailable": method.unavailable,
         "path": path,
     }
 

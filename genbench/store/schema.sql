@@ -216,8 +216,10 @@ CREATE TABLE methods (
     licence VARCHAR,
     -- Year of publication.
     year INTEGER,
-    -- Family of samplers, or module:Class.
-    sampler VARCHAR NOT NULL,
+    -- Family of samplers, or module:Class; NULL for a method that genbench cannot run.
+    sampler VARCHAR,
+    -- Why genbench cannot run it; NULL for one that it can.
+    unavailable VARCHAR,
     -- File of the card.
     path VARCHAR NOT NULL
 );

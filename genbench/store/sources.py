@@ -47,7 +47,8 @@ class Sources(NamedTuple):
         Raises `StoreError` when a folder below `results` cannot be listed: leaving its records out would be a lie.
         """
         found = {Key("record", path): stamp for path, stamp in _records(self.results)}
-        found |= {Key("card", path): stamp for path, stamp in _named_files(self.registry, "*.toml")}
+        cards = _named_files(self.registry, "*.toml", "unavailable/*.toml")
+        found |= {Key("card", path): stamp for path, stamp in cards}
         found |= {Key("suite", path): stamp for path, stamp in _named_files(self.suites, "*.toml")}
         found |= {Key("published", path): stamp for path, stamp in _named_files(self.registry, "published/*.csv")}
         return found
@@ -80,11 +81,11 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         ) from error
 
 
-def _named_files(folders: Sequence[Path], pattern: str) -> Iterator[tuple[str, Stamp]]:
-    """The file of each name, from the first folder that has it."""
+def _named_files(folders: Sequence[Path], *patterns: str) -> Iterator[tuple[str, Stamp]]:
+    """The file of each name, from the first folder that has it, there by the first pattern."""
     found: dict[str, Path] = {}
     for folder in folders:
-        for path in sorted(folder.glob(pattern)):
+        for path in (path for pattern in patterns for path in sorted(folder.glob(pattern))):
             found.setdefault(path.stem, path.absolute())
     for path in found.values():
         yield str(path), _stamp(path.stat())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from genbench.cards import MethodCard, card_files, load_card, load_cards, variants
-from genbench.errors import ConfigError
+from genbench.errors import ConfigError, UsageError
 from genbench.schema import check
 
 REGISTRY = Path(__file__).parent.parent.parent / "registry"
@@ -82,7 +82,7 @@ OFFICIAL = ("variants", "sit-xl2-256")
         ((*EMOJI, "presets", "ode25", "steps"), [1], "variants.sit-emoji32.presets.ode25.steps: should be one of", ""),
         ((*EMOJI, "presets", "a/b"), {"steps": 2}, "variants.sit-emoji32.presets.a/b: String should match", ""),
         (("variants", "A@B"), DATA["variants"]["sit-emoji32"], "variants.A@B: String should match", ""),
-        (("variants",), {}, "variants: ", ""),
+        (("variants",), {}, "content: has either variants or, in method.unavailable", ""),
         ((*OFFICIAL, "weights", "sha256"), "ABC", "variants.sit-xl2-256.weights.sha256: String should match", ""),
         (
             (*EMOJI, "network", "mlp_ratio"),
@@ -164,7 +164,35 @@ def test_two_methods_that_name_one_variant_are_both_named(tmp_path):
     assert str(caught.value) == f"{tmp_path}/b.toml: variant 'same' is already defined in {tmp_path}/a.toml"
 
 
+def test_a_method_names_a_sampler_and_variants_or_why_there_are_none(tmp_path):
+    folder = tmp_path / "unavailable"
+    folder.mkdir()
+    path = folder / "gone.toml"
+    head = '[method]\nid = "gone"\nname = "Gone"\ntitle = "t"\n'
+    path.write_text(f'{head}unavailable = "No weights are published."\n')
+    assert load_cards([tmp_path])["gone"].variants == {}
+    with pytest.raises(UsageError, match="Gone cannot be run: No weights are published") as caught:
+        _ = load_card(path).sampler
+    assert "genbench score PATH" in (caught.value.hint or "")
+    for rest, message in [
+        ("", "names either a sampler or, in unavailable, why there is none"),
+        ('sampler = "sit"\nunavailable = "x"', "names either a sampler or, in unavailable, why there is none"),
+        ('sampler = "sit"', "has either variants or, in method.unavailable, why there are none"),
+    ]:
+        path.write_text(f"{head}{rest}\n")
+        with pytest.raises(ConfigError, match=message):
+            load_card(path)
+
+
+def test_the_repositorys_unavailable_methods_are_of_no_other_card():
+    unavailable = {path.stem for path in REGISTRY.glob("unavailable/*.toml")}
+    assert unavailable & {path.stem for path in REGISTRY.glob("*.toml")} == set(), "delete the one in unavailable/"
+    cards = load_cards([REGISTRY])
+    assert unavailable == {name for name, card in cards.items() if card.method.unavailable}
+
+
 def test_a_copy_of_the_registry_in_front_of_it_changes_nothing(tmp_path):
-    for path in REGISTRY.glob("*.toml"):
-        shutil.copy(path, tmp_path)
+    (tmp_path / "unavailable").mkdir()
+    for path in [*REGISTRY.glob("*.toml"), *REGISTRY.glob("unavailable/*.toml")]:
+        shutil.copy(path, tmp_path / path.relative_to(REGISTRY))
     assert load_cards([tmp_path, REGISTRY]) == load_cards([REGISTRY])

@@ -66,6 +66,8 @@ def test_globs_keep_the_order_of_patterns_and_repeat_nothing():
         ("sit-emojy32", "no method named 'sit-emojy32'", "did you mean sit-emoji32"),
         ("sit-emoji32@ode52", "no preset named 'ode52' in variant sit-emoji32", "did you mean ode25"),
         ("sit", "'sit' is a method, not a run", "its variants: sit-emoji32, sit-xl2-256"),
+        ("biggan", "BigGAN cannot be run: genbench has no network of this family", "genbench score PATH --suite"),
+        ("biggan@any", "BigGAN cannot be run", "genbench show published biggan"),
         ("sit-xl2-256", "sit-xl2-256 makes imagenet images of 256 px", "list suites"),
         ("zzz*", "no method named 'zzz*'", "genbench list methods"),
         ("", "no method named ''", "genbench list methods"),

@@ -33,7 +33,7 @@ def failures(card, manifests=MANIFESTS):
     return {finding.check: finding.detail for finding in validate(card, manifests) if finding.passed is False}
 
 
-@pytest.mark.parametrize("method", sorted(load_cards([REGISTRY])))
+@pytest.mark.parametrize("method", sorted(name for name, card in load_cards([REGISTRY]).items() if card.variants))
 def test_the_packaged_cards_pass(method):
     found = list(validate(load_cards([REGISTRY])[method], MANIFESTS))
     assert [f for f in found if f.passed is False] == []
