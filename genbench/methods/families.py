@@ -114,6 +114,14 @@ FAMILIES: dict[str, Family] = {
         module="genbench.methods.dit.network:DiT",
         tiny=SMALL_DIT,
     ),
+    "ect": Family(
+        sampler="genbench.methods.ect.sampler:ECTSampler",
+        network="genbench.methods.ect.settings:ECTNetwork",
+        settings="genbench.methods.ect.settings:ECTSettings",
+        version="1",
+        module="genbench.methods.ect.network:ECTDenoiser",
+        tiny=SMALL_UNET,
+    ),
     "edm": Family(
         sampler="genbench.methods.edm.sampler:EDMSampler",
         network="genbench.methods.edm.settings:EDMNetwork",

@@ -29,6 +29,7 @@ REPLAYS = {
     "jit": "genbench.methods.jit.vectors:replay",
     "lightningdit": "genbench.methods.lightningdit.vectors:replay",
     "dit": "genbench.methods.dit.vectors:replay",
+    "ect": "genbench.methods.ect.vectors:replay",
     "edm": "genbench.methods.edm.vectors:replay",
     "haste": "genbench.methods.repa.vectors:replay",
     "irepa": "genbench.methods.repa.vectors:replay",
@@ -51,6 +52,7 @@ _UPSTREAMS = {
     "https://github.com/openai/consistency_models": "consistency",
     "https://github.com/FoundationVision/VAR": "var",
     "https://github.com/NVlabs/edm": "edm",
+    "https://github.com/locuslab/ect": "ect",
 }
 """Families of folders that name only the authors' repository, or the library that computed them."""
 

@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 INPUTS = {
     "consistency": {"x_t", "sigmas", "y", "model_in"},
     "consistency_diffusers": {"y", "model_in", "timesteps"},
+    "ect": {"x", "sigma", "augment_labels"},
     "edm": {"x", "sigma", "class_labels", "augment_labels", "emb"},
 }
 """By folder, the last part of the names of what was put in, not computed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from genbench.methods.edm.blocks import UNetBlock
 from genbench.methods.edm.network import EDMDenoiser
 from genbench.methods.edm.sampler import EDMSampler
 from genbench.methods.edm.settings import EDMNetwork, EDMSettings
+from genbench.methods.families import Sampler
 from genbench.methods.networks import build
 from genbench.methods.noise import RecordedNoise
 from genbench.methods.vectors import Comparison, Vectors, compare
@@ -71,37 +72,35 @@ _CPU = torch.device("cpu")
 
 def replay(vectors: Vectors) -> Iterator[Comparison]:
     """Every network's intermediate and final outputs, the single blocks, and every sampler run."""
-    forward, recorded = (vectors.tensors(name) for name in ("forward", "sampler"))
+    forward = vectors.tensors("forward")
     networks = {name: constructor_arguments(vectors, name) for name in vectors.config["models"]}
     for name, network in networks.items():
         model = build(lambda network=network: EDMDenoiser(**network), vectors.tensors(name), _CPU, name="EDM")  # type: ignore[misc]
         yield from network_cases(model, forward, name)
     yield from _blocks(vectors, forward)
-    for run in vectors.json("sampler.json")["runs"]:
-        name = run["name"]
-        network = networks[run["model"]]
-        settings = {ours: run[theirs] for theirs, ours in _SETTINGS.items() if math.isfinite(run.get(theirs, math.inf))}
-        sampler = EDMSampler(
-            network=network,
-            settings=check(EDMSettings, settings, f"{vectors.folder / 'sampler.json'}: {name}"),
+
+    def sampler(run: Mapping[str, Any], where: str) -> EDMSampler:
+        given = {ours: run[theirs] for theirs, ours in _SETTINGS.items() if math.isfinite(run.get(theirs, math.inf))}
+        return EDMSampler(
+            network=networks[run["model"]],
+            settings=check(EDMSettings, given, where),
             state=vectors.tensors(run["model"]),
             device=_CPU,
         )
-        noise = recorded_noise(recorded, name)
-        labels = recorded.get(f"{name}/class_labels", torch.zeros(len(noise), 1)).argmax(1)
-        yield compare(name, sampler.sample(noise, labels), recorded[f"{name}/image"], noise.left)
+
+    yield from sampler_runs(vectors, sampler)
 
 
-def constructor_arguments(vectors: Vectors, name: str) -> dict[str, Any]:
+def constructor_arguments(vectors: Vectors, name: str, model: type[EDMNetwork] = EDMNetwork) -> dict[str, Any]:
     """The recorded arguments of a network, with the authors' defaults, less what sampling does not use.
 
     Raises `ConfigError` for an argument that genbench's network does not have.
     """
     where = f"{vectors.folder / 'config.json'}: {name}"
-    return network_arguments(vectors.config["models"][name]["args"], where)
+    return network_arguments(vectors.config["models"][name]["args"], where, model)
 
 
-def network_arguments(official: Mapping[str, Any], where: str) -> dict[str, Any]:
+def network_arguments(official: Mapping[str, Any], where: str, model: type[EDMNetwork] = EDMNetwork) -> dict[str, Any]:
     """Arguments of the authors' ``EDMPrecond`` as those of `EDMDenoiser`.
 
     Raises `ConfigError` for an argument that genbench's network does not have.
@@ -110,7 +109,7 @@ def network_arguments(official: Mapping[str, Any], where: str) -> dict[str, Any]
     if given.pop("decoder_type", "standard") != "standard":
         raise ConfigError(f"{where}: decoder_type {official['decoder_type']!r}", hint="genbench has the standard one")
     defaults = _DEFAULTS.get(given.get("model_type", ""), {})
-    return check(EDMNetwork, {**defaults, **given}, where).model_dump(exclude_none=True)
+    return check(model, {**defaults, **given}, where).model_dump(exclude_none=True)
 
 
 def network_cases(model: EDMDenoiser, forward: Mapping[str, Tensor], name: str) -> Iterator[Comparison]:
@@ -140,10 +139,16 @@ def outputs_of(modules: Mapping[str, nn.Module]) -> dict[str, list[Tensor]]:
     return seen
 
 
-def recorded_noise(recorded: Mapping[str, Tensor], name: str) -> RecordedNoise:
-    """The latents of a run and its draws in order."""
-    draws = [recorded[f"{name}/noise.{i}"] for i in range(len(recorded)) if f"{name}/noise.{i}" in recorded]
-    return RecordedNoise([recorded[f"{name}/latents"], *draws])
+def sampler_runs(vectors: Vectors, sampler: Callable[[Mapping[str, Any], str], Sampler]) -> Iterator[Comparison]:
+    """Every recorded run through the sampler of its settings; draws are the latents and then ``noise.0`` and so on."""
+    recorded = vectors.tensors("sampler")
+    for run in vectors.json("sampler.json")["runs"]:
+        name = run["name"]
+        draws = [recorded[f"{name}/noise.{i}"] for i in range(len(recorded)) if f"{name}/noise.{i}" in recorded]
+        noise = RecordedNoise([recorded[f"{name}/latents"], *draws])
+        labels = recorded.get(f"{name}/class_labels", torch.zeros(len(noise), 1)).argmax(1)
+        computed = sampler(run, f"{vectors.folder / 'sampler.json'}: {name}").sample(noise, labels)
+        yield compare(name, computed, recorded[f"{name}/image"], noise.left)
 
 
 def _blocks(vectors: Vectors, forward: Mapping[str, Tensor]) -> Iterator[Comparison]:

@@ -1,0 +1,1 @@
+"""ECT: consistency models tuned from EDM's networks."""
