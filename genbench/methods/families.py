@@ -98,6 +98,14 @@ FAMILIES: dict[str, Family] = {
         module="genbench.methods.adm.network:ADMUNet",
         tiny=SMALL_ADM,
     ),
+    "ctm": Family(
+        sampler="genbench.methods.ctm.sampler:CTMSampler",
+        network="genbench.methods.adm.settings:ADMNetwork",
+        settings="genbench.methods.ctm.settings:CTMSettings",
+        version="1",
+        module="genbench.methods.ctm.network:CTMUNet",
+        tiny=SMALL_ADM,
+    ),
     "ddt": Family(
         sampler="genbench.methods.ddt.sampler:DDTSampler",
         network="genbench.methods.ddt.settings:DDTNetwork",

@@ -29,7 +29,7 @@ def noise_levels(count: int, settings: KarrasSettings, dtype: torch.dtype = torc
     Computed in `dtype`: the rounding of a level is amplified by slopes at small σ.
     """
     first, last = settings.sigma_max ** (1 / settings.rho), settings.sigma_min ** (1 / settings.rho)
-    return (first + torch.linspace(0, 1, count, dtype=dtype) * (last - first)) ** settings.rho
+    return torch.pow(first + torch.linspace(0, 1, count, dtype=dtype) * (last - first), settings.rho)
 
 
 def to_zero(levels: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ TOLERANCE = 1e-4
 REPLAYS = {
     "consistency": "genbench.methods.consistency.vectors:replay",
     "consistency_diffusers": "genbench.methods.consistency.vectors:replay_diffusers",
+    "ctm": "genbench.methods.ctm.vectors:replay",
     "ddt": "genbench.methods.ddt.vectors:replay",
     "jit": "genbench.methods.jit.vectors:replay",
     "lightningdit": "genbench.methods.lightningdit.vectors:replay",
@@ -50,6 +51,7 @@ _INTEGRATORS = {"heun2": "heun"}
 _UPSTREAMS = {
     "diffusers": "consistency_diffusers",
     "https://github.com/openai/consistency_models": "consistency",
+    "https://github.com/sony/ctm": "ctm",
     "https://github.com/FoundationVision/VAR": "var",
     "https://github.com/NVlabs/edm": "edm",
     "https://github.com/locuslab/ect": "ect",

@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 INPUTS = {
     "consistency": {"x_t", "sigmas", "y", "model_in"},
     "consistency_diffusers": {"y", "model_in", "timesteps"},
+    "ctm": {"x_t", "t", "s", "y"},
     "ect": {"x", "sigma", "augment_labels"},
     "edm": {"x", "sigma", "class_labels", "augment_labels", "emb"},
 }

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from genbench.methods.adm.layouts import openai_keys
-from genbench.methods.adm.network import COLOURS, ADMUNet
+from genbench.methods.adm.network import ADMUNet
+from genbench.methods.adm.sampler import ADMSampler
 from genbench.methods.consistency.settings import ConsistencySettings, places_in_grid
 from genbench.methods.karras import Denoise, ancestral, euler, heun, midpoint, noise_levels, to_zero
 from genbench.methods.noise import Noise
 from genbench.methods.preconditioning import Scalings, boundary_scalings, edm_scalings
-from genbench.methods.sampler import NetworkSampler
 from genbench.methods.solvers import Solution
 
 
@@ -33,19 +30,11 @@ def refine(denoise: Denoise, x: Tensor, levels: Tensor, noise: Noise, sigma_min:
     return Solution(x, len(levels))
 
 
-class ConsistencySampler(NetworkSampler[ADMUNet, ConsistencySettings]):
+class ConsistencySampler(ADMSampler[ADMUNet, ConsistencySettings]):
     """The U-Net with one preset. See `ConsistencySettings` for what each setting means."""
 
     name = "consistency model"
     module = ADMUNet
-
-    def kept(self, state: dict[str, Tensor], network: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Everything, from either of the published layouts."""
-        return openai_keys(state, network)
-
-    def sample_shape(self, network: Mapping[str, Any]) -> tuple[int, int, int]:
-        """Shape (3, H, W) of one draw and one image."""
-        return COLOURS, network["image_size"], network["image_size"]
 
     def scalings(self, sigma: Tensor) -> Scalings:
         """What surrounds the network at noise levels (N,)."""
