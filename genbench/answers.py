@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from genbench.metrics.comparison import Comparison, Measurement
 from genbench.metrics.labels import Labels
 from genbench.metrics.measure import compare, measure_in
 from genbench.metrics.reference import Reference
-from genbench.records import ContributionFacts, MeasurementFacts
+from genbench.records import ContributionFacts, MeasurementFacts, PartFacts
 from genbench.shards import Shard, ShardCache
 
 
@@ -41,11 +41,12 @@ class Evidence(NamedTuple):
     device: str = "cpu"
     prompts: Mapping[str, npt.NDArray[np.float32]] = MappingProxyType({})
     """Embeddings of the images' prompts, (N, d) by space."""
+    categories: Sequence[str] | None = None
+    """What kind of prompt each of the N images was made from, where it is known."""
 
     def numbered(self) -> Labels | None:
         """The classes of the images under the numbers and names that the references have for them."""
-        known = next((r.labels for r in self.references.values() if r.labels is not None), None)
-        return self.labels.numbered_as(known) if self.labels is not None and known is not None else self.labels
+        return numbered_labels(self.labels, self.references)
 
     def compare(self, questions: Questions) -> dict[str, Comparison]:
         """What the metrics are computed from, by space; references must be exact, whatever the features are.
@@ -70,12 +71,20 @@ class Evidence(NamedTuple):
         return self._replace(features=features, labels=self.labels and self.labels.of(slice(n)), prompts=prompts)
 
 
+def numbered_labels(labels: Labels | None, references: Mapping[str, Reference]) -> Labels | None:
+    """Classes of images under the numbers and names that the references, by space, have for them."""
+    known = next((r.labels for r in references.values() if r.labels is not None), None)
+    return labels.numbered_as(known) if labels is not None and known is not None else labels
+
+
 class Answers(NamedTuple):
     """What was asked, measured; each as it stands in the record."""
 
     measurements: tuple[MeasurementFacts, ...]
     contributions: tuple[ContributionFacts, ...]
     """Of each class to each Fréchet distance; empty where classes are not known."""
+    parts: tuple[PartFacts, ...]
+    """What measurements are the means of: feature spaces, categories of prompts."""
     influence: str | None
     """Table of each image's influence on each Fréchet distance, below the cache folder; None without such distances."""
 
@@ -102,8 +111,22 @@ def answers(
     return Answers(
         measurements=facts,
         contributions=class_contributions(influences, labels) if labels is not None else (),
+        parts=tuple(part for metric in questions.metrics for part in _parts(metric, measured[metric.id], evidence)),
         influence=_keep_influences(questions, influences, subject, evidence, cache) if influences else None,
     )
+
+
+def _parts(metric: Metric, measured: Measurement, evidence: Evidence) -> Iterator[PartFacts]:
+    for name, value, stderr, n, denominator in measured.parts:
+        yield PartFacts(metric=metric.id, part=name, value=value, stderr=stderr, n=n, denominator=denominator)
+    if measured.scores is None or evidence.categories is None:
+        return
+    kinds = np.array(evidence.categories)
+    for kind in np.unique(kinds).tolist():
+        scores = measured.scores[kinds == kind]
+        n = len(scores)
+        stderr = float(scores.std(ddof=1)) / n**0.5 if n > 1 else None
+        yield PartFacts(metric=metric.id, part=kind, value=float(scores.mean()), stderr=stderr, n=n)
 
 
 class _Deviation(NamedTuple):
@@ -122,6 +145,8 @@ def _deviations(questions: Questions, evidence: Evidence, say: Callable[[str], N
     sides = fast.compare(questions), fast._replace(features=exact).compare(questions)
     found = {}
     for metric in questions.metrics:
+        if all(questions.spaces[space].precision == "exact" for space in metric.spaces):
+            continue
         try:
             value, expected = (measure_in(metric, side).value for side in sides)
         except FeatureError as error:

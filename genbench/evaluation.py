@@ -45,6 +45,12 @@ class Questions(NamedTuple):
         """The spaces in which some metric needs held-out real images, exact too."""
         return self._exact({"held-out moments", "held-out features"})
 
+    @property
+    def prompted(self) -> dict[str, Space]:
+        """The spaces in which some metric compares images with their prompts."""
+        asking = {space for metric in self.metrics if "prompts" in metric.statistic.needs for space in metric.spaces}
+        return {name: space for name, space in self.spaces.items() if name in asking}
+
     def _exact(self, needs: set[Need]) -> dict[str, Space]:
         needed = {space for metric in self.metrics if metric.statistic.needs & needs for space in metric.spaces}
         return {name: space.at("exact") for name, space in self.spaces.items() if name in needed}
@@ -56,7 +62,7 @@ class Questions(NamedTuple):
 
 
 def parse_metrics(names: Sequence[str], precision: Precision = "exact", *, originals: bool = False) -> Questions:
-    """Metrics by name, without repeats, in the order given; their spaces at that precision.
+    """Metrics by name, without repeats, in the order given; their spaces at that precision, those of pairs exact.
 
     Raises `UsageError` for an unknown metric or space, with the nearest names, and unless there are `originals` for a
     metric that compares images with the ones that they were made from.
@@ -65,7 +71,8 @@ def parse_metrics(names: Sequence[str], precision: Precision = "exact", *, origi
     if not metrics:
         raise UsageError("no metric is asked for", hint="for example --metrics fid,kid,precision,recall")
     names_of_spaces = dict.fromkeys(space for metric in metrics for space in metric.spaces)
-    spaces = {name: feature_spaces.get(name).at(precision) for name in names_of_spaces}
+    known = {name: feature_spaces.get(name) for name in names_of_spaces}
+    spaces = {name: space if space.paired else space.at(precision) for name, space in known.items()}
     for metric in () if originals else metrics:
         if "originals" in metric.statistic.needs or any(spaces[name].paired for name in metric.spaces):
             raise UsageError(

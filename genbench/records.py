@@ -18,8 +18,9 @@ from genbench.precision import Precision
 from genbench.provenance import Provenance
 from genbench.schema import Strict
 
-SCHEMA_VERSION = 2
-"""Version 2 added held-out images, precision, spread, deviation, contributions and influence; 1 is read without."""
+SCHEMA_VERSION = 3
+"""Version 2 added held-out images, precision, spread, deviation, contributions and influence, 3 parts, prompts and more
+costs; older ones are read without."""
 
 
 class SuiteFacts(Strict):
@@ -119,6 +120,30 @@ class ContributionFacts(Strict):
     """Over draws of the images of the class, the other images fixed: std / √n; None for a single image."""
 
 
+class PartFacts(Strict):
+    """One of the numbers that a measurement is the mean of."""
+
+    metric: str
+    """``statistic@space`` of the measurement."""
+    part: str
+    """A feature space of FDr, or a category of prompts."""
+    value: float
+    stderr: float | None
+    n: int
+    """Generated images."""
+    denominator: float | None = None
+    """FDr: the Fréchet distance of `Record.held_out` to `Record.reference` that `value` was divided by."""
+
+
+class PromptFacts(Strict):
+    """What the images were made from."""
+
+    source: str
+    """A file, or a template with ``{class}``."""
+    digest: str
+    """Of the prompts, and of the images that they belong to where the file names them."""
+
+
 class Costs(Strict):
     """What sampling and measuring took. None where it is not known, as for images that existed already."""
 
@@ -152,6 +177,8 @@ class Record(Strict):
     reference: ReferenceFacts
     held_out: ReferenceFacts | None = None
     """Real images that the reference does not hold, for the metrics that ask for some."""
+    prompts: PromptFacts | None = None
+    """None where no metric compares images with prompts."""
     precision: Precision = "exact"
     """How the networks computed the features of the images; those of references are always exact."""
     spaces: dict[str, str]
@@ -159,6 +186,8 @@ class Record(Strict):
     measurements: tuple[MeasurementFacts, ...] = Field(min_length=1)
     contributions: tuple[ContributionFacts, ...] = ()
     """Of each class to each Fréchet distance; empty where classes are not known."""
+    parts: tuple[PartFacts, ...] = ()
+    """What measurements are the means of: FDr space by space, CLIP score by category of prompts."""
     influence: str | None = None
     """Parquet file of each image's influence on each Fréchet distance, below the cache folder; None without one."""
     costs: Costs

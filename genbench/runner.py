@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genbench import console, provenance
-from genbench.answers import Evidence, answers
+from genbench.answers import Evidence, answers, numbered_labels
 from genbench.digest import digest
 from genbench.engine.inputs import SampledImages
 from genbench.engine.local import PIXELS, PREVIEW
@@ -25,7 +25,8 @@ from genbench.methods.loading import WeightsOnDisk, find_weights, load_sampler
 from genbench.methods.runs import Run
 from genbench.metrics.labels import Labels
 from genbench.plan import Plan, labels
-from genbench.protocol import Protocol, check_labels
+from genbench.prompts import Prompts, embedded_prompts
+from genbench.protocol import Protocol, check_run
 from genbench.records import (
     Costs,
     ImageFacts,
@@ -127,6 +128,14 @@ class Block:
         known = Labels(self._labels) if self.run.variant.classes else None
         return Subject(self.title, identity, shards, self._open, known)
 
+    @cached_property
+    def prompts(self) -> Prompts | None:
+        """What the images are made from, by their classes; None where the suite has no prompts."""
+        given = self.protocol.prompts
+        if given is None:
+            return None
+        return given.of((), numbered_labels(self.subject.labels, self.protocol.references.by_space))
+
     def _open(self) -> SampledImages:
         return SampledImages(
             self.sampler,
@@ -169,8 +178,8 @@ class Block:
 def blocks(protocol: Protocol, runs: Sequence[Run], settings: Settings) -> list[Block]:
     """Every block of every run, weights located.
 
-    Raises `UsageError` for a block the suite does not have, `FeatureError` for a run without classes where a metric
-    needs some, and `WeightsError` for weights that cannot be had.
+    Raises `UsageError` for a block the suite does not have, `FeatureError` for a run without what the suite measures,
+    and `WeightsError` for weights that cannot be had.
     """
     numbers = range(protocol.suite.blocks) if settings.blocks is None else settings.blocks
     for number in numbers:
@@ -181,7 +190,7 @@ def blocks(protocol: Protocol, runs: Sequence[Run], settings: Settings) -> list[
             )
     found = []
     for run in runs:
-        check_labels(protocol, run.name, labelled=run.variant.classes > 0)
+        check_run(protocol, run.name, labelled=run.variant.classes > 0)
         weights = find_weights(run, cache=settings.cache, registry=settings.registry)
         found += [Block(protocol, run, number, weights, settings) for number in numbers]
     return found
@@ -242,6 +251,9 @@ def _measure(block: Block, features: Features, extraction: Extraction, started: 
         labels=block.subject.labels,
         exact=gather_exact(block.subject, extraction, block.cache, batch_size=settings.batch_size),
         device=settings.device,
+        prompts=embedded_prompts(
+            block.prompts, protocol.questions.prompted, device=settings.device, cache=settings.cache
+        ),
     )
     found = answers(protocol.questions, block.subject, evidence, block.cache, say=console.note)
     created, name = new_id()
@@ -275,9 +287,8 @@ def _measure(block: Block, features: Features, extraction: Extraction, started: 
         held_out=protocol.held_out.facts if protocol.held_out else None,
         precision=protocol.questions.precision,
         spaces={space.name: space.digest for space in extraction.spaces},
-        measurements=found.measurements,
-        contributions=found.contributions,
-        influence=found.influence,
+        prompts=block.prompts.facts if block.prompts else None,
+        **found._asdict(),
         costs=_costs(block, features, time.perf_counter() - started),
         provenance=provenance.collect(settings.device),
     )

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genbench import console, provenance
-from genbench.answers import Evidence, answers
+from genbench.answers import Evidence, answers, numbered_labels
 from genbench.errors import UsageError, nearest
 from genbench.evaluation import (
     Extraction,
@@ -25,10 +25,11 @@ from genbench.evaluation import (
     stored_images,
 )
 from genbench.features.space import Space
-from genbench.images.preflight import ShardFacts
 from genbench.images.sources import ImageSource, open_source
+from genbench.metrics.labels import Labels
 from genbench.metrics.measure import check_needs
-from genbench.prompts import CLASS, prompt_features, prompts_of_classes, read_prompts
+from genbench.metrics.reference import Reference
+from genbench.prompts import PromptFile, Prompts, PromptTemplate, embedded_prompts, open_prompts
 from genbench.protocol import Protocol
 from genbench.reconstructions import Reconstructions
 from genbench.records import Costs, ImageFacts, Record, ReferenceFacts, SuiteFacts, new_id
@@ -57,8 +58,13 @@ class Sides(NamedTuple):
     """Real images that the reference does not hold."""
     pairs: Reconstructions | None = None
     """The images with the originals that they were made from."""
-    prompts: str | None = None
-    """File of the prompts that the images were made from, or a template with ``{class}``."""
+    prompts: Prompts | None = None
+    """What the images were made from."""
+
+    @property
+    def held_out_by_space(self) -> Mapping[str, Reference]:
+        """Of held-out real images; empty without any."""
+        return self.held_out.by_space if self.held_out else {}
 
 
 _NOTHING = References({}, ReferenceFacts(name="none", sha256={}, n={}))
@@ -76,8 +82,8 @@ def score(
     """Measure the images at `path` against `reference`: images of any kind, a statistics file, or a packaged name.
 
     `held_out` names other real images in the same ways, for the metrics that need some; `prompts` is a file of what the
-    images were made from (see `genbench.prompts`), or a template for images in class folders. Metrics that compare with
-    prompts alone need no reference.
+    images were made from, or a template for images in class folders (`genbench.prompts.open_prompts`). Metrics that
+    compare with prompts alone need no reference.
 
     Raises `ImageError` for images that cannot be read, `FeatureError` and `UsageError` for a reference or held-out
     images that do not serve the metrics.
@@ -88,17 +94,20 @@ def score(
             "--held-out is given, and no metric that is asked for reads held-out images",
             hint="leave it out, or ask for a metric such as fld@inception-tf",
         )
-    if prompts is not None and not _prompted(questions):
+    if prompts is not None and not questions.prompted:
         raise UsageError(
             "--prompts is given, and no metric that is asked for reads prompts",
             hint="leave it out, or ask for clip-score",
         )
-    sides = Sides(
-        _references(reference, questions.compared, settings) if reference is not None else _NOTHING,
-        _references(held_out, questions.held_out, settings) if held_out is not None else None,
-        prompts=prompts,
-    )
+    references = _references(reference, questions.compared, settings) if reference is not None else _NOTHING
     n = min(len(source), settings.limit or len(source))
+    sides = Sides(
+        references,
+        _references(held_out, questions.held_out, settings) if held_out is not None else None,
+        prompts=_prompts(open_prompts(prompts, settings.registry), source, len(source), references).first(n)
+        if prompts is not None
+        else None,
+    )
     return _record(source, n, questions, sides, settings, None)
 
 
@@ -138,8 +147,18 @@ def score_suite(path: Path, protocol: Protocol, settings: Settings) -> Record:
         )
     if len(source) > wanted:
         console.note(f"{path}: the first {wanted} of {len(source)} images are measured, as suite {suite.id} asks")
-    sides = Sides(protocol.references, protocol.held_out)
+    given, references = protocol.prompts, protocol.references
+    prompts = _prompts(given, source, wanted, references, more=True) if given else None
+    sides = Sides(references, protocol.held_out, prompts=prompts)
     return _record(source, wanted, protocol.questions, sides, settings, protocol)
+
+
+def _prompts(
+    given: PromptFile | PromptTemplate, source: ImageSource, n: int, references: References, *, more: bool = False
+) -> Prompts:
+    """What the first `n` images were made from; `more`: the file may go on behind these."""
+    labels = Labels.of_folders(source.labels[:n]) if source.labels else None
+    return given.of(source.names[:n], numbered_labels(labels, references.by_space), more=more)
 
 
 def _record(
@@ -151,33 +170,25 @@ def _record(
     protocol: Protocol | None,
 ) -> Record:
     started = time.perf_counter()
-    references, held_out, pairs, prompts = sides
-    subject = stored_images(source, n)
-    held_out_by_space = held_out.by_space if held_out else {}
-    labelled = subject.labels is not None
+    subject, cache = stored_images(source, n), ShardCache(settings.cache)
     check_needs(
-        questions.metrics, references.by_space, held_out_by_space, labelled=labelled, prompted=prompts is not None
+        questions.metrics,
+        sides.references.by_space,
+        sides.held_out_by_space,
+        labelled=subject.labels is not None,
+        prompted=sides.prompts is not None,
     )
-    cache = ShardCache(settings.cache)
-    spaces = [space for space in questions.spaces.values() if not space.paired]
-    extraction = Extraction(spaces, device=settings.device, cache=settings.cache)
+    extraction = Extraction(
+        [space for space in questions.spaces.values() if not space.paired], device=settings.device, cache=settings.cache
+    )
     features = _features(subject, extraction, cache, settings)
     if protocol:
         _check_sizes(source, features, protocol.suite.resolution)
-    for warning in features.report.warnings():
+    warnings = tuple(features.report.warnings())
+    for warning in warnings:
         console.warn(f"{source.name}: {warning}")
-    console.note(f"{source.name}: {n} images against {references.facts.name}")
-    by_space = features.by_space | (_of_pairs(pairs, questions, settings) if pairs else {})
-    exact = gather_exact(subject, extraction, cache, batch_size=settings.batch_size)
-    evidence = Evidence(
-        by_space,
-        references.by_space,
-        held_out_by_space,
-        labels=subject.labels,
-        exact=exact,
-        device=settings.device,
-        prompts=_embedded(prompts, subject, features, questions, settings) if prompts is not None else {},
-    )
+    console.note(f"{source.name}: {n} images against {sides.references.facts.name}")
+    evidence = _evidence(subject, features, extraction, questions, sides, settings)
     found = answers(questions, subject, evidence, cache, say=console.note)
     created, name = new_id()
     return Record(
@@ -188,14 +199,13 @@ def _record(
         block=0,
         suite=SuiteFacts(id=protocol.suite.id, digest=protocol.digest) if protocol else None,
         run=None,
-        images=ImageFacts(source=source.name, digest=source.digest, n=n, warnings=tuple(features.report.warnings())),
-        reference=references.facts,
-        held_out=held_out.facts if held_out else None,
+        images=ImageFacts(source=source.name, digest=source.digest, n=n, warnings=warnings),
+        reference=sides.references.facts,
+        held_out=sides.held_out.facts if sides.held_out else None,
+        prompts=sides.prompts.facts if sides.prompts else None,
         precision=questions.precision,
         spaces={name: space.digest for name, space in questions.spaces.items()},
-        measurements=found.measurements,
-        contributions=found.contributions,
-        influence=found.influence,
+        **found._asdict(),
         costs=Costs(wall_seconds=time.perf_counter() - started),
         provenance=provenance.collect(settings.device),
     )
@@ -206,6 +216,33 @@ def _features(subject: Subject, extraction: Extraction, cache: ShardCache, setti
     return gather(subject, plan, extraction, cache, batch_size=settings.batch_size)
 
 
+def _evidence(
+    subject: Subject,
+    features: Features,
+    extraction: Extraction,
+    questions: Questions,
+    sides: Sides,
+    settings: Settings,
+) -> Evidence:
+    """What the metrics are computed from; of pairs, whose values are exact always, the first stand beside fast ones."""
+    of_pairs = _of_pairs(sides.pairs, questions, settings) if sides.pairs else {}
+    exact = gather_exact(subject, extraction, ShardCache(settings.cache), batch_size=settings.batch_size)
+    if exact:
+        n = min(map(len, exact.values()))
+        exact = exact | {name: values[:n] for name, values in of_pairs.items()}
+    prompts = sides.prompts
+    return Evidence(
+        features.by_space | of_pairs,
+        sides.references.by_space,
+        sides.held_out_by_space,
+        labels=subject.labels,
+        exact=exact,
+        device=settings.device,
+        prompts=embedded_prompts(prompts, questions.prompted, device=settings.device, cache=settings.cache),
+        categories=prompts.categories if prompts else None,
+    )
+
+
 def _of_pairs(pairs: Reconstructions, questions: Questions, settings: Settings) -> dict[str, npt.NDArray[np.float32]]:
     return pairs.compare(
         [space for space in questions.spaces.values() if space.paired],
@@ -214,25 +251,6 @@ def _of_pairs(pairs: Reconstructions, questions: Questions, settings: Settings) 
         weights=settings.cache,
         batch_size=settings.batch_size,
     )
-
-
-def _prompted(questions: Questions) -> list[Space]:
-    """The spaces in which images are compared with their prompts."""
-    return [questions.spaces[metric.space] for metric in questions.metrics if "prompts" in metric.statistic.needs]
-
-
-def _embedded(
-    prompts: str, subject: Subject, features: Features, questions: Questions, settings: Settings
-) -> dict[str, npt.NDArray[np.float32]]:
-    if CLASS in prompts:
-        texts = prompts_of_classes(prompts, subject.folders)
-    else:
-        facts = [ShardFacts.from_json(found["preflight"]) for found in features.facts]
-        texts = read_prompts(Path(prompts), [name for one in facts for name in one.names])
-    return {
-        space.name: prompt_features(texts, space, device=settings.device, cache=settings.cache)
-        for space in _prompted(questions)
-    }
 
 
 def _check_sizes(source: ImageSource, features: Features, resolution: int) -> None:

@@ -30,6 +30,9 @@ class Suite(Strict):
     """Name of the reference statistics."""
     held_out: str | None = None
     """Name of the statistics of real images that the reference does not hold, for metrics such as FLD and C_T."""
+    prompts: str | None = None
+    """What images are made from, for CLIP score: a file in a registry's ``prompts``, in the order of seeds or by the name
+    of the image, or a template with ``{class}``."""
     images: int = Field(gt=1, le=BLOCK_STRIDE)
     """Images in a seed block."""
     blocks: int = Field(default=1, gt=0)

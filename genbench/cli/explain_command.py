@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from genbench.cli.options import BatchOption, CacheOption, DeviceOption, device
+from genbench.cli.options import BatchOption, CacheOption, DeviceOption, ImagesArgument, device
 from genbench.cli.output import print_rows
 from genbench.cli.store_commands import FormatOption
 from genbench.paths import cache_folder
@@ -15,7 +15,7 @@ from genbench.report.tables import Format
 
 
 def explain(
-    path: Annotated[Path, typer.Argument(help="Folder, .zip, .tar, .npz, .npy or .parquet of images.")],
+    path: ImagesArgument,
     *,
     reference: Annotated[Path, typer.Option("--reference", help="Images of any of these kinds.")],
     form: FormatOption = Format.TABLE,

@@ -14,8 +14,9 @@ from genbench.cli import (
     explain_command,
     list_commands,
     reference_commands,
-    run_commands,
-    spatial_commands,
+    run_command,
+    score_command,
+    spatial_command,
     store_commands,
     validate_command,
     weights_commands,
@@ -52,12 +53,12 @@ def _genbench(
     pass
 
 
-app.command()(run_commands.run)
-app.command()(run_commands.score)
+app.command()(run_command.run)
+app.command()(score_command.score)
 app.command()(explain_command.explain)
 app.command("list")(list_commands.list_)
 app.command()(list_commands.show)
-app.command()(spatial_commands.spatial)
+app.command()(spatial_command.spatial)
 app.command()(validate_command.validate)
 app.command()(store_commands.sql)
 app.command()(store_commands.leaderboard)

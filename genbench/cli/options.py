@@ -9,6 +9,8 @@ import typer
 
 from genbench.precision import Precision
 
+ImagesArgument = Annotated[Path, typer.Argument(help="Folder, .zip, .tar, .npz, .npy or .parquet of images.")]
+WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Threads that decode.")]
 ResultsOption = Annotated[Path | None, typer.Option("--results", help="Folder of records.", show_default="results")]
 CacheOption = Annotated[
     Path | None, typer.Option("--cache", help="Folder of features and weights.", show_default="~/.cache/genbench")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genbench import console
-from genbench.cli.options import BatchOption, CacheOption, DeviceOption, SuitesOption, device
+from genbench.cli.options import BatchOption, CacheOption, DeviceOption, ImagesArgument, SuitesOption, device
 from genbench.cli.output import print_rows
 from genbench.errors import UsageError
 from genbench.paths import cache_folder, data_folders
@@ -26,7 +26,7 @@ OutOption = Annotated[Path, typer.Option("--out", help="Registry folder to put i
 
 @reference_app.command()
 def build(
-    images: Annotated[Path, typer.Argument(help="Folder, .zip, .tar, .npz, .npy or .parquet of images.")],
+    images: ImagesArgument,
     *,
     suite: Annotated[str | None, typer.Option("--suite", help="Make what this suite needs, under its name.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="What suites call the reference.")] = None,

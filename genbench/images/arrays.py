@@ -68,6 +68,12 @@ class ArraySource:
         return self._shape[0]
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """``arr_0[17]`` in an .npz, ``[17]`` in an .npy."""
+        key = "arr_0" if self._member else ""
+        return tuple(f"{key}[{row}]" for row in range(len(self)))
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over shape and values, so that the same images have one digest as .npy and as .npz.
 
@@ -97,8 +103,8 @@ class ArraySource:
         data = self._read(self._start + first * image_bytes, count * image_bytes)
         stored = np.frombuffer(data, np.uint8).reshape(count, height, width, channels)
         pixels = torch.from_numpy(np.array(stored.transpose(0, 3, 1, 2), order="C"))
-        key = "arr_0" if self._member else ""
-        facts = (ImageFacts(f"{key}[{first + i}]", self._format, "RGB", width, height) for i in range(count))
+        names = self.names[first : first + count]
+        facts = (ImageFacts(name, self._format, "RGB", width, height) for name in names)
         return ImageBatch(pixels, tuple(facts))
 
     def _read(self, offset: int, size: int) -> bytes:

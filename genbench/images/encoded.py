@@ -48,7 +48,7 @@ class EncodedSource:
 
     def __init__(self, container: Container, *, workers: int) -> None:
         self._container, self._workers = container, workers
-        self.name = str(container.path)
+        self.name, self.names = str(container.path), container.names
         self.labels = class_folders(container.names)
 
     def __len__(self) -> int:

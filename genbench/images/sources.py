@@ -25,6 +25,11 @@ class ImageSource(Protocol):
     """What a person would call it: its path."""
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Of each image its POSIX path relative to the source, or its row, as in `ImageFacts.name`."""
+        ...
+
+    @property
     def labels(self) -> tuple[str, ...] | None:
         """The class folder of each image, where the source is a folder or archive of such; else None."""
         ...

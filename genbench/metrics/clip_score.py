@@ -29,4 +29,5 @@ def clip_scores(images: Features, prompts: Features) -> Float64:
 def measure_clip_score(comparison: Comparison) -> Measurement:
     """The `clip-score` statistic: the mean over images."""
     scores = clip_scores(comparison.features, comparison.prompt_features)
-    return Measurement(float(scores.mean()), float(scores.std(ddof=1)) / len(scores) ** 0.5, len(scores), 0)
+    stderr = float(scores.std(ddof=1)) / len(scores) ** 0.5
+    return Measurement(float(scores.mean()), stderr, len(scores), 0, scores=scores)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,19 @@ from genbench.metrics.inputs import Features, Float64, check_features, check_wid
 from genbench.metrics.labels import Classes, Labels
 from genbench.metrics.neighbours import Neighbourhoods, sweep
 from genbench.metrics.reference import Reference
+
+
+class Part(NamedTuple):
+    """One of the numbers that a value is the mean of."""
+
+    name: str
+    """A feature space, or a category of prompts."""
+    value: float
+    stderr: float | None
+    n: int
+    """Generated images."""
+    denominator: float | None = None
+    """What `value` was divided by, in full precision; None where it is no ratio."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +44,10 @@ class Measurement:
     """Standard deviation over splits or subsets, which the field prints after the ±. It is not a standard error."""
     influence: Float64 | None = field(default=None, compare=False, repr=False)
     """(N,), of mean 0: first-order influence of each generated image on the value; None where it is not kept."""
+    scores: Float64 | None = field(default=None, compare=False, repr=False)
+    """(N,): what each generated image scores, where the value is their mean and people ask for that of some of them."""
+    parts: tuple[Part, ...] = ()
+    """What the value is the mean of, where a statistic says so."""
 
 
 @dataclass(frozen=True, eq=False)

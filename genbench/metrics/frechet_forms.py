@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genbench.errors import FeatureError
-from genbench.metrics.comparison import Comparison, Measurement
+from genbench.metrics.comparison import Comparison, Measurement, Part
 from genbench.metrics.frechet import frechet_distance, frechet_distance_of_moments
 from genbench.metrics.inputs import Features, Float64
 from genbench.metrics.moments import Gaussian, symmetric_factor
@@ -112,10 +112,17 @@ def _marginal(gaussian: Gaussian, part: slice) -> _Marginal:
 
 
 def measure_fdr(comparisons: Sequence[Comparison]) -> Measurement:
-    """The `fdr` statistic: in one space the ratio, in k spaces FDr^k; of reference images, the fewest in any."""
+    """The `fdr` statistic: in one space the ratio, in k spaces FDr^k, each space's ratio a part.
+
+    The number of reference images is the fewest in any space.
+    """
     ratios = [frechet_ratio(c.features, c.reference, c.held_out_reference, device=c.device) for c in comparisons]
-    mean = mean_ratio(ratios)
-    return Measurement(mean.value, mean.stderr, len(ratios[0].influence), min(c.reference.n for c in comparisons))
+    mean, n = mean_ratio(ratios), len(ratios[0].influence)
+    parts = tuple(
+        Part(c.reference.space, ratio.value, ratio.stderr, n, ratio.denominator)
+        for c, ratio in zip(comparisons, ratios, strict=True)
+    )
+    return Measurement(mean.value, mean.stderr, n, min(c.reference.n for c in comparisons), parts=parts)
 
 
 def measure_fwd(comparison: Comparison) -> Measurement:

@@ -17,6 +17,7 @@ from genbench.store.rows import (
     contribution_rows,
     cost_row,
     measurement_rows,
+    part_rows,
     method_row,
     run_row,
     suite_row,
@@ -118,7 +119,7 @@ def _forget_records(connection: DuckDBPyConnection, ids: set[str]) -> set[str]:
     rows = connection.execute("SELECT path FROM files WHERE record_id IN (SELECT unnest(?::VARCHAR[]))", chosen)
     paths = {row[0] for row in rows.fetchall()}
     if paths:
-        for table in ("runs", "measurements", "class_contributions", "costs", "files"):
+        for table in ("runs", "measurements", "measurement_parts", "class_contributions", "costs", "files"):
             connection.execute(f"DELETE FROM {table} WHERE record_id IN (SELECT unnest(?::VARCHAR[]))", chosen)
     connection.execute("COMMIT")
     return paths
@@ -144,6 +145,7 @@ def _add(connection: DuckDBPyConnection, loaded: Iterable[_Loaded], found: Mappi
     connection.execute("BEGIN")
     _insert(connection, "runs", [run_row(record, path) for record, path in records])
     _insert(connection, "measurements", [row for record, _ in records for row in measurement_rows(record)])
+    _insert(connection, "measurement_parts", [row for record, _ in records for row in part_rows(record)])
     _insert(connection, "class_contributions", [row for record, _ in records for row in contribution_rows(record)])
     _insert(connection, "costs", [cost_row(record) for record, _ in records])
     _insert(connection, "files", files)

@@ -72,10 +72,21 @@ def measurement_rows(record: Record) -> list[Row]:
             "record_id": record.id,
             "position": position,
             **measurement.model_dump(),
-            "space_digest": record.spaces.get(measurement.space),
+            "space_digest": _space_digest(record, measurement.space),
         }
         for position, measurement in enumerate(record.measurements)
     ]
+
+
+def _space_digest(record: Record, space: str) -> str | None:
+    """Of several spaces the digests joined as their names are; None where the record does not say."""
+    digests = [record.spaces.get(name) for name in space.split("+")]
+    return None if None in digests else "+".join(filter(None, digests))
+
+
+def part_rows(record: Record) -> list[Row]:
+    """The rows of `measurement_parts`."""
+    return [{"record_id": record.id, **part.model_dump()} for part in record.parts]
 
 
 def contribution_rows(record: Record) -> list[Row]:

@@ -129,7 +129,8 @@ CREATE TABLE measurements (
     statistic VARCHAR NOT NULL,
     -- Feature space.
     space VARCHAR NOT NULL,
-    -- Covers extractor, preprocessing and weights; NULL where the record does not say.
+    -- Covers extractor, preprocessing and weights; of several spaces the digests joined by +, as their names are. NULL
+    -- where the record does not say.
     space_digest VARCHAR,
     -- Version of the statistic's definition.
     version INTEGER NOT NULL,
@@ -151,6 +152,24 @@ CREATE TABLE measurements (
     deviation DOUBLE,
     -- Images that the deviation was measured on.
     deviation_n BIGINT
+);
+
+-- One row a number that a measurement is the mean of: a feature space of FDr, a category of prompts of CLIP score.
+CREATE TABLE measurement_parts (
+    -- The record in runs.
+    record_id VARCHAR NOT NULL,
+    -- Metric of the measurement.
+    metric VARCHAR NOT NULL,
+    -- Feature space, or category.
+    part VARCHAR NOT NULL,
+    -- The number.
+    value DOUBLE NOT NULL,
+    -- Standard error over draws of the generated images; NULL where there is none.
+    stderr DOUBLE,
+    -- Generated images.
+    n BIGINT NOT NULL,
+    -- FDr: distance of the held-out images to the reference, which the value was divided by; NULL elsewhere.
+    denominator DOUBLE
 );
 
 -- One row a record, Fréchet distance and class of the generated images: what the class does to the distance.

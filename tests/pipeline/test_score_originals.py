@@ -54,6 +54,18 @@ def test_pairs_and_sets_are_measured_and_recorded(world: World, emoji: Path, jpe
     assert len(set(record.reference.sha256.values())) == 1
 
 
+def test_fast_features_of_sets_beside_exact_pairs(world: World, emoji: Path, jpegs: Path) -> None:
+    options = ("--originals", emoji, "--metrics", "psnr,rfid", "--format", "json")
+    exact, fast = (rows(world.score(jpegs, *options, "--precision", p)) for p in ("exact", "fast"))
+    assert fast["psnr"]["value"] == exact["psnr"]["value"]
+    assert fast["psnr"]["deviation"] is None
+    change = fast["rfid"]["value"] - exact["rfid"]["value"]
+    # All 24 images are among the first 256, so what fast features moved is the whole difference.
+    assert fast["rfid"]["deviation"] == pytest.approx(change, rel=1e-6)
+    assert change != 0
+    assert [record.precision for record in world.records()] == ["exact", "fast"]
+
+
 def test_pairs_alone_need_no_network(world: World, emoji: Path, jpegs: Path) -> None:
     answer = world.score(jpegs, "--originals", emoji, "--metrics", "psnr", "--limit", "5", "--format", "json")
     assert "warning" not in answer.err

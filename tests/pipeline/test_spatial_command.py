@@ -7,7 +7,7 @@ import torch
 import typer
 from PIL import Image
 
-from genbench.cli.spatial_commands import spatial
+from genbench.cli.spatial_command import spatial
 from genbench.errors import FeatureError, UsageError
 from genbench.features.extractor import load_extractors
 from genbench.features.spaces import get

@@ -125,6 +125,13 @@ def test_fdr_over_several_spaces_is_the_mean_of_their_ratios() -> None:
     found = measure_all(metrics, features, train, held_out=held_out)
     assert found[joint.id].value == pytest.approx(np.mean([found[part.id].value for part in parts]), rel=1e-12)
     assert (found[joint.id].n, found[joint.id].n_reference) == (60, 45)
+    for space, part in zip(joint.spaces, found[joint.id].parts, strict=True):
+        expected = found[f"fdr@{space}"]
+        assert (part.name, part.n) == (space, 60)
+        assert (part.value, part.stderr) == (expected.value, expected.stderr)
+        # The denominator is the distance of the held-out images, measured as those of the generated ones.
+        real = measure(parse(f"fd@{space}"), held_out[space].features, train[space])
+        assert part.denominator == pytest.approx(real.value, rel=1e-9)
     # Errors of two functions of the same images add up to more than independent ones would, and to no more than theirs.
     errors = [found[part.id].stderr for part in parts]
     assert np.linalg.norm(errors) / 2 < found[joint.id].stderr <= np.mean(errors)

@@ -9,7 +9,8 @@ import torch
 from genbench.errors import UsageError
 from genbench.features import openclip
 from genbench.features.space import Space
-from genbench.prompts import prompt_features, prompts_of_classes, read_prompts
+from genbench.metrics.labels import Labels
+from genbench.prompts import PromptFile, open_prompts, prompt_features, read_prompts
 
 IMAGES = ("a/1.png", "a/2.png", "b.png")
 EXPECTED = ("a cat", "two dogs, running", "a cat")
@@ -25,6 +26,7 @@ def written(folder: Path, name: str, text: str) -> Path:
     ("name", "text"),
     [
         ("prompts.txt", "a cat\n two dogs, running\na cat\n"),
+        ("by-order.csv", 'prompt\na cat\n"two dogs, running"\na cat\n'),
         (
             "prompts.csv",
             'file_name,prompt,seed\nb.png,a cat,1\na/2.png,"two dogs, running",2\na/1.png,a cat,3\nc.png,x,4\n',
@@ -37,36 +39,78 @@ def written(folder: Path, name: str, text: str) -> Path:
     ],
 )
 def test_prompts_belong_to_images_by_order_or_by_name(tmp_path: Path, name: str, text: str) -> None:
-    assert read_prompts(written(tmp_path, name, text), IMAGES) == EXPECTED
+    found = read_prompts(written(tmp_path, name, text)).of(IMAGES)
+    assert found.texts == EXPECTED
+    assert found.categories is None
+    assert found.first(2).texts == EXPECTED[:2]
+
+
+def test_prompts_have_the_categories_of_their_file(tmp_path: Path) -> None:
+    text = "file_name,prompt,category\nb.png,a cat,animal\na/1.png,3 cats,counting\na/2.png,2 dogs,counting\n"
+    found = read_prompts(written(tmp_path, "prompts.csv", text)).of(IMAGES)
+    assert found.categories == ("counting", "counting", "animal")
+    assert found.first(2).categories == ("counting", "counting")
+
+
+def test_a_file_may_go_on_behind_the_last_image_where_it_is_said_so(tmp_path: Path) -> None:
+    file = read_prompts(written(tmp_path, "prompts.txt", "a\nb\nc\nd\n"))
+    assert file.of(IMAGES, more=True).texts == ("a", "b", "c")
+    with pytest.raises(UsageError, match="4 prompts for 3 images"):
+        file.of(IMAGES)
+
+
+def test_the_digest_is_of_what_the_prompts_say(tmp_path: Path) -> None:
+    by_order = [
+        written(tmp_path, "a.txt", "a cat\na dog\n"),
+        written(tmp_path, "b.csv", "prompt,seed\na cat,1\na dog,2\n"),
+    ]
+    other = written(tmp_path, "c.txt", "a dog\na cat\n")
+    one, two, three = (read_prompts(path).digest for path in (*by_order, other))
+    assert one == two != three
 
 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("prompts.txt", "a cat\na dog\n", r"2 prompts \(0 of them empty\) for 3 images"),
-        ("prompts.txt", "a cat\n\na dog\n", r"3 prompts \(1 of them empty\) for 3 images"),
+        ("prompts.txt", "a cat\na dog\n", "2 prompts for 3 images"),
+        ("prompts.txt", "a cat\n\na dog\n", "prompts.txt:2: no prompt"),
+        ("prompts.txt", "", "holds no prompts"),
         ("prompts.csv", "file_name,prompt\nb.png,a cat\n", "no prompt for image a/1.png"),
         ("prompts.csv", "file_name,prompt\nb.png,a cat\nb.png,a dog\n", "two prompts for image b.png"),
-        ("prompts.csv", "image,text\nb.png,a cat\n", r"prompts.csv:2: no file_name and prompt"),
+        ("prompts.csv", "file_name,prompt\nb.png,a cat\n,a dog\n", "prompt 2 has no file_name, others have one"),
+        ("prompts.csv", "prompt,category\na cat,x\na dog,\n", "prompt 2 has no category, others have one"),
+        ("prompts.csv", "image,text\nb.png,a cat\n", "prompts.csv:2: no prompt"),
         ("prompts.jsonl", "{\n", "prompts.jsonl:1: not JSON"),
-        ("prompts.jsonl", "[1]\n", "prompts.jsonl:1: no file_name and prompt"),
+        ("prompts.jsonl", "[1]\n", "prompts.jsonl:1: no prompt"),
     ],
 )
 def test_files_that_do_not_fit_are_refused(tmp_path: Path, name: str, text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
-        read_prompts(written(tmp_path, name, text), IMAGES)
+        read_prompts(written(tmp_path, name, text)).of(IMAGES)
     assert caught.value.hint
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="prompts cannot be read"):
-        read_prompts(tmp_path / "missing.txt", IMAGES)
+        read_prompts(tmp_path / "missing.txt")
+
+
+def test_a_name_is_looked_for_in_registries(tmp_path: Path) -> None:
+    (tmp_path / "prompts").mkdir()
+    path = written(tmp_path / "prompts", "bench.txt", "a cat\n")
+    found = open_prompts("bench.txt", [tmp_path / "other", tmp_path])
+    assert isinstance(found, PromptFile)
+    assert found.path == path
 
 
 def test_prompts_of_classes_name_them() -> None:
-    assert prompts_of_classes("a {class}!", ("cat", "dog")) == ("a cat!", "a dog!")
+    template = open_prompts("a {class}!", [])
+    labels = Labels(np.array([1, 0, 1]), ("cat", "dog"))
+    assert template.of((), labels).texts == ("a dog!", "a cat!", "a dog!")
     with pytest.raises(UsageError, match="the classes are not known"):
-        prompts_of_classes("a {class}", None)
+        template.of(())
+    with pytest.raises(UsageError, match="known by their numbers only"):
+        template.of((), Labels(np.array([1, 0])))
 
 
 def space(name: str) -> Space:

@@ -30,6 +30,7 @@ from genbench.records import (
     Costs,
     ImageFacts,
     MeasurementFacts,
+    PartFacts,
     Record,
     ReferenceFacts,
     RunFacts,
@@ -123,6 +124,7 @@ def answers(store: Store) -> list[list[tuple[Any, ...]]]:
         for table in (
             "runs",
             "measurements",
+            "measurement_parts",
             "class_contributions",
             "costs",
             "methods",
@@ -166,6 +168,25 @@ def test_records_become_rows(tmp_path: Path) -> None:
     ]
     assert sorted(measured) == [(0, "fd@toy", "space", 10.25, 0.5), (1, "kd@toy", "space", 0.01, None)]
     assert costs == [(10, None, 0.25)]
+
+
+def test_a_value_over_several_spaces_has_their_digests_and_its_parts(tmp_path: Path) -> None:
+    parts = [("toy", 1.5, 0.25, 2.0), ("wide", 2.5, None, 4.0)]
+    record = make_record(
+        1,
+        values={"fdr@toy+wide": (2.0, 0.5), "fd@lost": (1.0, None)},
+        spaces={"toy": "t1", "wide": "w1"},
+        parts=tuple(
+            PartFacts(metric="fdr@toy+wide", part=part, value=value, stderr=stderr, n=256, denominator=denominator)
+            for part, value, stderr, denominator in parts
+        ),
+    )
+    write_record(record, tmp_path)
+    with Store.open(tmp_path) as store:
+        digests = store.query("SELECT metric, space_digest FROM measurements").rows
+        stored = store.query("SELECT part, value, stderr, denominator FROM measurement_parts ORDER BY part").rows
+    assert sorted(digests) == [("fd@lost", None), ("fdr@toy+wide", "t1+w1")]
+    assert stored == parts
 
 
 def test_every_table_view_and_column_says_what_it_is(tmp_path: Path) -> None:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from genbench import console
-from genbench.cli.options import BatchOption, CacheOption, DeviceOption, LimitOption, device
+from genbench.cli.options import (
+    BatchOption,
+    CacheOption,
+    DeviceOption,
+    ImagesArgument,
+    LimitOption,
+    WorkersOption,
+    device,
+)
 from genbench.cli.output import print_rows
 from genbench.cli.store_commands import FormatOption
 from genbench.errors import UsageError
 from genbench.paths import cache_folder
 from genbench.report.tables import Format
+
+if TYPE_CHECKING:
+    from genbench.spatial_scores import SpatialValue
 
 
 class Preset(StrEnum):
@@ -25,31 +37,37 @@ class Preset(StrEnum):
     PAPER = "paper"
 
 
+EncoderArgument = Annotated[str, typer.Argument(help="A space of tokens, e.g. effnet-lite0/tokens.")]
+MasksOption = Annotated[
+    Path | None,
+    typer.Option("--masks", help="Object masks of the images, in their order, for SRSS; any bright pixel counts."),
+]
+ReferenceOption = Annotated[
+    Path | None, typer.Option("--reference", help="Other images: adds the distances SSW, CFD and LSD to them.")
+]
+PresetOption = Annotated[
+    Preset, typer.Option("--preset", help="Ranges of the authors' script, or those that their paper tells.")
+]
+MirroredOption = Annotated[bool, typer.Option("--mirrored", help="LSD: average each layout with its mirror image.")]
+CorrelogramOption = Annotated[
+    bool, typer.Option("--correlogram", help="Print the mean cosine of tokens by their distance instead.")
+]
+
+
 def spatial(
-    encoder: Annotated[str, typer.Argument(help="A space of tokens, e.g. effnet-lite0/tokens.")],
-    images: Annotated[Path, typer.Argument(help="Folder, .zip, .tar, .npz, .npy or .parquet of images.")],
+    encoder: EncoderArgument,
+    images: ImagesArgument,
     *,
-    masks: Annotated[
-        Path | None,
-        typer.Option("--masks", help="Object masks of the images, in their order, for SRSS; any bright pixel counts."),
-    ] = None,
-    reference: Annotated[
-        Path | None, typer.Option("--reference", help="Other images: adds the distances SSW, CFD and LSD to them.")
-    ] = None,
-    preset: Annotated[
-        Preset, typer.Option("--preset", help="Ranges of the authors' script, or those that their paper tells.")
-    ] = Preset.CODE,
-    mirrored: Annotated[
-        bool, typer.Option("--mirrored", help="LSD: average each layout with its mirror image.")
-    ] = False,
-    correlogram: Annotated[
-        bool, typer.Option("--correlogram", help="Print the mean cosine of tokens by their distance instead.")
-    ] = False,
+    masks: MasksOption = None,
+    reference: ReferenceOption = None,
+    preset: PresetOption = Preset.CODE,
+    mirrored: MirroredOption = False,
+    correlogram: CorrelogramOption = False,
     form: FormatOption = Format.TABLE,
     limit: LimitOption = None,
     device_name: DeviceOption = None,
     batch_size: BatchOption = 64,
-    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Threads that decode.")] = None,
+    workers: WorkersOption = None,
     cache: CacheOption = None,
 ) -> None:
     """Measure the spatial structure of an encoder's tokens: LDS, CDS, SRSS and RMSC.
@@ -85,10 +103,11 @@ def spatial(
         rows += spatial_scores.distances(described, others)
     if masks is None:
         console.note("srss has no value without --masks")
+    _print(rows, space.name, preset, form, against=others is not None)
+
+
+def _print(rows: Sequence[SpatialValue], space: str, preset: Preset, form: Format, *, against: bool) -> None:
     columns = ("metric", "space", "preset", "value", "stderr", "n", "n_reference", "floor")
-    width = len(columns) if others is not None else columns.index("n_reference")
-    print_rows(
-        columns[:width],
-        [(row.metric, space.name, preset.value, *row[1:])[:width] for row in rows],
-        form,
-    )
+    width = len(columns) if against else columns.index("n_reference")
+    cells = [(row.metric, space, preset.value, *row[1:])[:width] for row in rows]
+    print_rows(columns[:width], cells, form)
