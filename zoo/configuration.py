@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 from torch import nn
 
-from genbench.cards import MethodCard, Variant, load_card
+from genbench.cards import MethodCard, Name, Scalar, Variant, load_card
 from genbench.errors import ConfigError, unknown
 from genbench.methods.families import family, import_object, network_model
 from genbench.schema import Strict, check, load_toml
@@ -53,25 +53,35 @@ class Budget(Strict):
 
 
 class Configuration(Strict):
-    """One model of the zoo."""
+    """One model of the zoo: a variant of a card, and how it is trained."""
 
     card: str
     """The method: ``registry/<card>.toml``."""
-    curve: str
-    """The preset of the card's variant, unguided, that snapshots are measured with; moves no weight."""
+    summary: str
+    """Of the variant."""
     network: dict[str, Any]
-    """Arguments of the family's network, as in the card's variant."""
+    """Arguments of the family's network."""
+    presets: dict[Name, dict[str, Scalar]] = Field(min_length=1)
+    default_preset: Name
+    curve: Name
+    """The unguided preset that snapshots are measured with."""
     objective: Objective
     alignment: Alignment | None = None
     optimiser: Optimiser
     budget: Budget
 
+    @property
+    def training(self) -> dict[str, Any]:
+        """What was set and moves a weight: a setting that is added later and left at its default changes nothing."""
+        described = {"summary", "presets", "default_preset", "curve"}
+        return self.model_dump(mode="json", exclude=described, exclude_defaults=True)
+
 
 def load(name: str) -> Configuration:
     """The configuration of that name.
 
-    Raises `UsageError` for an unknown name, and `ConfigError` for a file that is not valid or has another network than
-    the variant of the same name in its card.
+    Raises `UsageError` for an unknown name, and `ConfigError` for a file that is not valid or says otherwise than the
+    variant of the same name in its card, if there is one.
     """
     files = {path.stem: path for path in HERE.glob("*.toml")}
     if name not in files:
@@ -83,35 +93,31 @@ def load(name: str) -> Configuration:
 
 def card(configuration: Configuration) -> MethodCard:
     """The method's card."""
-    return load_card(REGISTRY / f"{configuration.card}.toml")
+    return load_card(card_path(configuration))
 
 
-def variant(name: str, configuration: Configuration) -> Variant:
-    """The card's entry of a model that was exported.
-
-    Raises `ConfigError` when there is none.
-    """
-    variants = card(configuration).variants
-    if name not in variants:
-        raise ConfigError(
-            f"{configuration.card}.toml: no variant {name}", hint=f"add [variants.{name}] with its network and presets"
-        )
-    return variants[name]
+def card_path(configuration: Configuration) -> Path:
+    """Where the method's card lies."""
+    return REGISTRY / f"{configuration.card}.toml"
 
 
 def check_against_card(name: str, configuration: Configuration, card: MethodCard) -> None:
-    """Raise `ConfigError` when the card has a variant `name` and its network is another one."""
+    """Raise `ConfigError` when the card has a variant `name` whose network or presets are others."""
     known = card.variants.get(name)
     if known is None:
         return
-    ours, theirs = resolved_network(configuration, card), resolved_network(known, card)
-    if ours == theirs:
-        return
-    first = min(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
-    raise ConfigError(
-        f"zoo/{name}.toml: network.{first} is {ours.get(first)}, the card's is {theirs.get(first)}",
-        hint=f"make [network] the same as [variants.{name}.network] of registry/{card.method.id}.toml",
-    )
+    where = f"registry/{card.method.id}.toml"
+    for key, ours, theirs in (
+        ("network", resolved_network(configuration, card), resolved_network(known, card)),
+        ("presets", configuration.presets, known.presets),
+    ):
+        different = sorted(part for part in ours.keys() | theirs.keys() if ours.get(part) != theirs.get(part))
+        if different:
+            part = different[0]
+            raise ConfigError(
+                f"zoo/{name}.toml: {key}.{part} is {ours.get(part)}, the card's is {theirs.get(part)}",
+                hint=f"make [{key}] the same as [variants.{name}.{key}] of {where}",
+            )
 
 
 def resolved_network(source: Configuration | Variant, card: MethodCard) -> dict[str, Any]:

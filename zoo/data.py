@@ -30,6 +30,11 @@ class Data(NamedTuple):
     targets: Tensor | None = None
     """(N, T, D) float16."""
 
+    @property
+    def null(self) -> int:
+        """The label that stands for none: one above the classes."""
+        return int(self.labels.max()) + 1
+
 
 def training_data() -> Data:
     """The train split of emoji32."""

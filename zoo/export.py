@@ -1,8 +1,8 @@
-"""Put a trained model into the registry:  uv run python -m zoo.export NAME
+"""Put trained models into the registry:  uv run python -m zoo.export NAME…
 
-Writes the last EMA weights as float16 safetensors to ``registry/weights/NAME.safetensors``, prints their SHA-256, which
-belongs into the card's variant, and what the rounding does to FD: the same 1,000 seeds from float32 and float16 weights
-with the variant's default preset.
+Writes the last EMA weights as float16 safetensors to ``registry/weights/NAME.safetensors``, adds the variant to its
+method's card, and prints what the rounding does to FD: the same 1,000 seeds from float32 and float16 weights with the
+variant's default preset.
 """
 
 from __future__ import annotations
@@ -11,58 +11,74 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from safetensors.torch import load_file, save
 
-from genbench import console
 from genbench.digest import digest_file
-from genbench.errors import GenbenchError
+from genbench.errors import UsageError
 from genbench.files import write_atomically
 from genbench.methods.loading import WeightsOnDisk
 from genbench.methods.runs import make_run
 from genbench.records import MeasurementFacts
 from genbench.runner import Settings
-from zoo.configuration import REGISTRY, card, load, variant
-from zoo.measure import default_settings, records, snapshots
+from zoo.command import for_each
+from zoo.configuration import RUNS, Configuration, card
+from zoo.measure import default_settings, records
+from zoo.trainer import snapshot
+from zoo.variants import add_to_card, weights_path
 
 
-def export(name: str) -> WeightsOnDisk:
-    """Write the weights of the last snapshot in float16 to the registry."""
-    last = max(snapshots(name, load(name)).values())
-    half = {key: value.half() for key, value in load_file(last).items()}
-    target = REGISTRY / "weights" / f"{name}.safetensors"
+def trained(name: str, configuration: Configuration) -> Path:
+    """The EMA weights at the end of the training.
+
+    Raises `UsageError` when it has not ended.
+    """
+    path = snapshot(RUNS / name, configuration.budget.steps)
+    if not path.exists():
+        raise UsageError(f"{path}: no such file", hint=f"uv run python -m zoo.train {name}")
+    return path
+
+
+def export(name: str, configuration: Configuration) -> WeightsOnDisk:
+    """Write a trained model's weights in float16, and the variant to its card.
+
+    Raises as `trained` and `add_to_card` do.
+    """
+    half = {key: value.half() for key, value in load_file(trained(name, configuration)).items()}
+    target = weights_path(name)
     write_atomically(target, save(half))
-    return WeightsOnDisk(target, digest_file(target))
+    exported = WeightsOnDisk(target, digest_file(target))
+    add_to_card(name, configuration, exported.sha256)
+    return exported
 
 
-def rounding(name: str, exported: WeightsOnDisk, settings: Settings) -> Iterator[tuple[MeasurementFacts, float]]:
+def rounding(
+    name: str, configuration: Configuration, exported: WeightsOnDisk, settings: Settings
+) -> Iterator[tuple[MeasurementFacts, float]]:
     """Each metric of the exported weights, and by how much it is above that of the weights as they were trained."""
-    configuration = load(name)
-    run = make_run(card(configuration), name, variant(name, configuration).default_preset, {})
-    last = max(snapshots(name, configuration).values())
+    run = make_run(card(configuration), name, configuration.default_preset, {})
+    before = trained(name, configuration)
     with tempfile.TemporaryDirectory() as folder:
         aside = replace(settings, results=Path(folder))
-        trained, rounded = records([(run, WeightsOnDisk(last, digest_file(last))), (run, exported)], aside)
-    for before, after in zip(trained.measurements, rounded.measurements, strict=True):
-        yield after, after.value - before.value
+        full, half = records([(run, WeightsOnDisk(before, digest_file(before))), (run, exported)], aside)
+    for exact, rounded in zip(full.measurements, half.measurements, strict=True):
+        yield rounded, rounded.value - exact.value
+
+
+def export_and_compare(name: str, configuration: Configuration, settings: Settings) -> None:
+    """Export one model, and print its size and what the rounding does."""
+    exported = export(name, configuration)
+    print(f"{exported.path.name}: {exported.bytes:,} bytes")
+    for after, change in rounding(name, configuration, exported, settings):
+        print(f"{after.metric}: {after.value:.3f}, standard error {after.stderr:.3f}; {change:+.4f} by float16")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Export, measure, print; the exit code."""
-    if len(arguments) != 1:
-        print(__doc__, file=sys.stderr)
-        return 2
-    (name,) = arguments
-    try:
-        exported = export(name)
-        print(f'{exported.path.name}: {exported.bytes:,} bytes, sha256 = "{exported.sha256}"')
-        for after, change in rounding(name, exported, default_settings()):
-            print(f"{after.metric}: {after.value:.3f} (standard error {after.stderr:.3f}), {change:+.4f} by float16")
-    except GenbenchError as error:
-        console.error(str(error), error.hint)
-        return error.exit_code
-    return 0
+    """Export one by one; the exit code."""
+    settings = default_settings()
+    return for_each(partial(export_and_compare, settings=settings), arguments, module="zoo.export", about=__doc__)
 
 
 if __name__ == "__main__":

@@ -8,20 +8,13 @@ measured already is not measured again. A snapshot of a training that is still r
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import tomli_w
-
-from genbench import console
-from genbench.cards import MethodCard, load_card
 from genbench.digest import digest_file
-from genbench.errors import GenbenchError, UsageError
-from genbench.files import write_atomically
-from genbench.images import emoji32
+from genbench.errors import UsageError
 from genbench.methods.loading import WeightsOnDisk
 from genbench.methods.runs import Run, make_run
 from genbench.paths import cache_folder, data_folders, results_folder
@@ -30,8 +23,10 @@ from genbench.records import Record, read_record
 from genbench.references import Shelf
 from genbench.runner import Block, Settings, execute
 from genbench.suites import find_suite
-from zoo.configuration import REGISTRY, RUNS, Configuration, card, load, variant
+from zoo.command import for_each
+from zoo.configuration import RUNS, Configuration
 from zoo.trainer import snapshot
+from zoo.variants import write_checkpoints
 
 SUITE = "emoji32-training"
 
@@ -48,44 +43,6 @@ def snapshots(name: str, configuration: Configuration) -> dict[int, Path]:
     return found
 
 
-def epochs(configuration: Configuration, step: int) -> float:
-    """Passes over the training images after `step` steps."""
-    return round(step * configuration.budget.batch / len(emoji32.load("train").labels), 3)
-
-
-def checkpoint_card(name: str, configuration: Configuration, digests: Mapping[int, str]) -> dict[str, Any]:
-    """The card of a training's snapshots, given the SHA-256 of each by step."""
-    method, final = card(configuration).method, variant(name, configuration)
-    preset = configuration.curve
-    return {
-        "method": {
-            **method.model_dump(exclude_none=True),
-            "id": f"{name}-training",
-            "name": f"{method.name}, training of {name}",
-        },
-        "variants": {
-            f"{name}-{step:06d}": {
-                "summary": f"{name} after {step:,} of {configuration.budget.steps:,} steps; zoo/ trains the weights.",
-                **final.model_dump(include={"dataset", "resolution", "classes", "quantise", "network"}),
-                "default_preset": preset,
-                "weights": {"file": f"{name}-{step:06d}.safetensors", "sha256": digest, "licence": "Apache-2.0"},
-                "checkpoint": {"training": name, "epochs": epochs(configuration, step)},
-                "presets": {preset: final.presets[preset]},
-            }
-            for step, digest in digests.items()
-        },
-    }
-
-
-def write_checkpoint_card(name: str, configuration: Configuration, digests: Mapping[int, str]) -> MethodCard:
-    """Write ``registry/NAME-training.toml`` and read it back."""
-    path = REGISTRY / f"{name}-training.toml"
-    head = f"# Written by `uv run python -m zoo.measure {name}`.\n"
-    content = checkpoint_card(name, configuration, digests)
-    write_atomically(path, (head + tomli_w.dumps(content)).encode())
-    return load_card(path)
-
-
 def records(work: Iterable[tuple[Run, WeightsOnDisk]], settings: Settings) -> list[Record]:
     """The record of each run with those weights under suite ``emoji32-training``, made now or found in the results.
 
@@ -100,16 +57,15 @@ def records(work: Iterable[tuple[Run, WeightsOnDisk]], settings: Settings) -> li
     return [read_record(path) for block in blocks if (path := block.finished()) is not None]
 
 
-def measure(name: str, settings: Settings) -> list[Record]:
+def measure(name: str, configuration: Configuration, settings: Settings) -> None:
     """A record for each snapshot of one training.
 
-    Raises `UsageError` when there is none, and `ConfigError` for a model whose card does not know it.
+    Raises `UsageError` when there is none.
     """
-    configuration = load(name)
     found = {step: WeightsOnDisk(path, digest_file(path)) for step, path in snapshots(name, configuration).items()}
-    written = write_checkpoint_card(name, configuration, {step: weights.sha256 for step, weights in found.items()})
+    written = write_checkpoints(name, configuration, {step: weights.sha256 for step, weights in found.items()})
     runs = [make_run(written, variant_name, configuration.curve, {}) for variant_name in written.variants]
-    return records(zip(runs, found.values(), strict=True), settings)
+    records(zip(runs, found.values(), strict=True), settings)
 
 
 def default_settings() -> Settings:
@@ -118,16 +74,9 @@ def default_settings() -> Settings:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Parse the command line and measure; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m zoo.measure", description=__doc__)
-    parser.add_argument("names", nargs="+", metavar="NAME", help="a configuration beside this file, without .toml")
-    try:
-        for name in parser.parse_args(arguments).names:
-            measure(name, default_settings())
-    except GenbenchError as error:
-        console.error(str(error), error.hint)
-        return error.exit_code
-    return 0
+    """Measure one by one; the exit code."""
+    settings = default_settings()
+    return for_each(partial(measure, settings=settings), arguments, module="zoo.measure", about=__doc__)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from genbench.methods.ddpm import Schedule, schedule
+from genbench.methods.preconditioning import SIGMA_DATA
 from genbench.methods.respacing import TRAINING_STEPS
 from genbench.schema import Strict
 
@@ -202,4 +203,28 @@ class MeanFlow(Loss):
         return torch.where(_by_image(labels == null), velocity, guided)
 
 
-Objective = Annotated[Velocity | CleanImage | LearnedVariance | MeanFlow, Field(discriminator="kind")]
+class Denoising(Loss):
+    """EDM's (arXiv:2206.00364, section 5): squared error of the estimate of the image, so weighted that every level
+    starts with a loss of about 1.
+    """
+
+    kind: Literal["denoising"]
+    log_mean: float = -1.2
+    log_std: float = Field(default=1.2, gt=0)
+    """Of the noise levels, log-normal; the defaults are the authors'."""
+
+    def __call__(self, network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """The loss of `Loss`, for a network D(x, σ, one-hot labels); dropped labels are the zero vector."""
+        sigma = (self.log_mean + self.log_std * torch.randn(len(images), generator=generator)).exp()
+        x = images + _by_image(sigma) * torch.randn(images.shape, generator=generator)
+        error = network(x, sigma, one_hot(labels, int(network.label_dim))) - images  # type: ignore[arg-type]
+        weight = (sigma**2 + SIGMA_DATA**2) / (sigma * SIGMA_DATA) ** 2
+        return (_by_image(weight) * error.square()).mean()
+
+
+def one_hot(labels: Tensor, classes: int) -> Tensor:
+    """(N,) => float32 (N, classes); the null class, whose index is `classes`, is the zero vector."""
+    return functional.one_hot(labels, classes + 1)[:, :classes].float()
+
+
+Objective = Annotated[Velocity | CleanImage | LearnedVariance | MeanFlow | Denoising, Field(discriminator="kind")]

@@ -7,17 +7,16 @@ is passed over.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 import torch
 
 from genbench import console
-from genbench.errors import GenbenchError
-from genbench.methods.transformer.initialisation import initialise
+from genbench.methods.initialisation import initialise
 from zoo.alignment import AlignmentLoss
-from zoo.configuration import RUNS, Configuration, build_network, load
+from zoo.command import for_each
+from zoo.configuration import RUNS, Configuration, build_network
 from zoo.data import Data, encoder_tokens, training_data
 from zoo.trainer import Trainer
 
@@ -37,23 +36,18 @@ def make_trainer(name: str, configuration: Configuration) -> Trainer:
     return Trainer(configuration, network, data, RUNS / name, alignment)
 
 
+def train(name: str, configuration: Configuration) -> None:
+    """Train one model to the end of its budget."""
+    trainer = make_trainer(name, configuration)
+    console.note(f"{name}: step {trainer.step} of {configuration.budget.steps}")
+    trainer.run()
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Check every configuration, then train one by one; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m zoo.train", description=__doc__)
-    parser.add_argument("names", nargs="+", metavar="NAME", help="a configuration beside this file, without .toml")
-    names = parser.parse_args(arguments).names
+    """Train one by one; the exit code."""
     # Sums in one order, whatever the machine: weights are the same bits after an interruption.
     torch.set_num_threads(1)
-    try:
-        configurations = {name: load(name) for name in names}
-        for name, configuration in configurations.items():
-            trainer = make_trainer(name, configuration)
-            console.note(f"{name}: step {trainer.step} of {configuration.budget.steps}")
-            trainer.run()
-    except GenbenchError as error:
-        console.error(str(error), error.hint)
-        return error.exit_code
-    return 0
+    return for_each(train, arguments, module="zoo.train", about=__doc__)
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ class Trainer:
         chosen = batch_indices(budget.seed, self.step, budget.batch, len(self.data.labels))
         labels = self.data.labels[chosen]
         dropped = torch.rand(len(labels), generator=generator) < self.configuration.optimiser.label_dropout
-        labels = torch.where(dropped, int(self.network.num_classes), labels)  # type: ignore[arg-type]
+        labels = torch.where(dropped, self.data.null, labels)
         loss = self.configuration.objective(self.network, self.data.images[chosen], labels, generator)
         if self.alignment is not None and self.alignment.applies(self.step, budget.steps):
             loss = loss + self.alignment(self._targets[chosen].float())
@@ -124,9 +124,7 @@ class Trainer:
 
     @property
     def _identity(self) -> str:
-        """What was set and moves a weight: a setting that is added later and left at its default changes nothing."""
-        settings = self.configuration.model_dump(mode="json", exclude={"curve"}, exclude_defaults=True)
-        return json.dumps(settings, sort_keys=True)
+        return json.dumps(self.configuration.training, sort_keys=True)
 
     def _resume(self) -> None:
         if not self.checkpoint.exists():

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from genbench.cards import Decoder, DecoderCard, load_card, load_cards, load_decoder
 from genbench.errors import ConfigError, UsageError, WeightsError
 from genbench.methods.dit.network import DiT
+from genbench.methods.initialisation import initialise
 from genbench.methods.latents.autoencoder import Autoencoder
 from genbench.methods.latents.decoder import latent_statistics
 from genbench.methods.latents.families import DECODERS, decoder_network
@@ -23,7 +24,6 @@ from genbench.methods.rae.decoder import RAEDecoder, RAEImageDecoder
 from genbench.methods.rae.settings import ImageDecoderNetwork
 from genbench.methods.runs import Run, make_run
 from genbench.methods.sit.sampler import SiTSampler
-from genbench.methods.transformer.initialisation import initialise
 from genbench.weights import load_tensors
 
 REGISTRY = Path(__file__).parents[2] / "registry"

@@ -11,7 +11,7 @@ from genbench.methods.dit.network import DiT
 from genbench.methods.dit.settings import DiTNetwork
 from genbench.methods.transformer.blocks import Attention, modulate
 from genbench.methods.transformer.embeddings import TimestepEmbedder, position_embedding
-from genbench.methods.transformer.initialisation import initialise
+from genbench.methods.initialisation import initialise
 
 SMALL = {
     "input_size": 8,

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,20 +10,33 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from torch import nn
 
+import zoo.configuration
+import zoo.export
+import zoo.measure
+import zoo.variants
 from genbench.cards import load_card
+from genbench.digest import digest_file
 from genbench.errors import ConfigError, UsageError
-from genbench.methods.transformer.initialisation import initialise
+from genbench.methods.initialisation import initialise
+from genbench.paths import cache_folder
+from genbench.records import read_record
+from genbench.runner import Settings
 from genbench.schema import check
 from zoo import train
 from zoo.alignment import Alignment, AlignmentLoss
 from zoo.configuration import HERE, REGISTRY, Configuration, build_network, check_against_card, load
 from zoo.data import Data, batch_indices, training_data
-from zoo.trainer import Trainer, learning_rate
+from zoo.trainer import Trainer, learning_rate, snapshot
 
 SETTINGS = {
     "card": "repa",
-    "curve": "ode25",
+    "summary": "A miniature.",
+    "presets": {"ode2": {"mode": "ode", "steps": 2}, "ode3": {"mode": "ode", "steps": 3, "cfg": 2.0}},
+    "default_preset": "ode3",
+    "curve": "ode2",
     "network": {
         "input_size": 8,
         "patch_size": 4,
@@ -242,9 +256,9 @@ def test_training_data_is_the_train_split_in_the_range_of_the_sampler():
 @pytest.mark.parametrize("name", NAMES)
 def test_every_configuration_builds_a_network_of_the_zoos_size(name):
     """No more than 5 MB of float16, and the classes of emoji32."""
-    network = build_network(load(name))
-    assert 2e6 < sum(p.numel() for p in network.parameters()) < 2.5e6
-    assert network.num_classes == 9
+    made = load(name)
+    assert 1e6 < sum(p.numel() for p in build_network(made).parameters()) < 2.5e6
+    assert made.network.get("num_classes", made.network.get("label_dim")) == 9
 
 
 def test_budgets_are_equal_where_training_is_compared():
@@ -287,3 +301,90 @@ def test_alignment_settings_name_their_projector():
 def test_configurations_say_how_they_are_trained():
     for name in NAMES:
         assert Path(HERE / f"{name}.toml").read_text().startswith(f"# uv run python -m zoo.train {name}\n")
+
+
+MINIATURE = {
+    **SETTINGS,
+    "card": "sit",
+    "network": {**SETTINGS["network"], "input_size": 32, "patch_size": 16, "num_classes": 9},
+    "objective": {"kind": "velocity"},
+    "alignment": None,
+}
+
+
+@pytest.fixture
+def zoo_elsewhere(tmp_path, monkeypatch):
+    """The registry's folder, with the card of SiT; runs lie beside it."""
+    registry = tmp_path / "registry"
+    registry.mkdir()
+    shutil.copy(REGISTRY / "sit.toml", registry)
+    for module in (zoo.configuration, zoo.variants):
+        monkeypatch.setattr(module, "REGISTRY", registry)
+    for module in (zoo.measure, zoo.export):
+        monkeypatch.setattr(module, "RUNS", tmp_path / "runs")
+    return registry
+
+
+def trained_miniature(folder, steps):
+    """EMA weights as `steps` would have left them."""
+    made = check(Configuration, {**MINIATURE, "presets": {"ode2": {"mode": "ode", "steps": 2}}}, "test")
+    made = made.model_copy(update={"default_preset": "ode2"})
+    torch.manual_seed(0)
+    network = build_network(made)
+    initialise(network)
+    for step in steps:
+        (folder / "runs" / "mini").mkdir(parents=True, exist_ok=True)
+        nn.init.normal_(network.final_layer.linear.weight, std=0.1 / step)
+        save_file(network.state_dict(), snapshot(folder / "runs" / "mini", step))
+    return made
+
+
+def test_an_exported_model_is_a_variant_of_its_card(zoo_elsewhere, tmp_path):
+    made = trained_miniature(tmp_path, [6, 12])
+    exported = zoo.export.export("mini", made)
+    card = load_card(zoo_elsewhere / "sit.toml")
+    variant = card.variants["mini"]
+    assert list(card.variants)[:-1] == list(load_card(REGISTRY / "sit.toml").variants), "the others stay"
+    assert variant.network == made.network
+    assert variant.weights.sha256 == digest_file(zoo_elsewhere / "weights" / "mini.safetensors") == exported.sha256
+    assert (variant.checkpoint.training, variant.checkpoint.epochs) == ("mini", pytest.approx(12 * 6 / 3404, abs=5e-4))
+    assert {value.dtype for value in load_file(exported.path).values()} == {torch.float16}
+    check_against_card("mini", made, card)
+    before = (zoo_elsewhere / "sit.toml").read_text()
+    zoo.export.export("mini", made)
+    assert (zoo_elsewhere / "sit.toml").read_text() == before, "the same weights are there already"
+    trained_miniature(tmp_path, [6])
+    shutil.copy(snapshot(tmp_path / "runs" / "mini", 6), snapshot(tmp_path / "runs" / "mini", 12))
+    with pytest.raises(ConfigError, match=r"variants.mini.weights are not those that were exported"):
+        zoo.export.export("mini", made)
+
+
+def test_a_training_that_has_not_ended_is_not_exported(zoo_elsewhere, tmp_path):
+    made = trained_miniature(tmp_path, [6])
+    with pytest.raises(UsageError, match=r"ema-000012.safetensors: no such file") as caught:
+        zoo.export.export("mini", made)
+    assert caught.value.hint == "uv run python -m zoo.train mini"
+
+
+def test_snapshots_become_records_and_a_training_curve(zoo_elsewhere, tmp_path):
+    """Two snapshots, eight images each: two points at their epochs in the store's view; nothing is measured twice."""
+    made = trained_miniature(tmp_path, [6, 12])
+    settings = Settings(results=tmp_path / "results", cache=cache_folder(None), registry=[REGISTRY], limit=8)
+    zoo.measure.measure("mini", made, settings)
+    files = sorted((tmp_path / "results").rglob("*.json"))
+    assert [path.parent.name for path in files] == ["mini-000006@ode2", "mini-000012@ode2"]
+    values = [read_record(path).measurements for path in files]
+    assert [measured.metric for measured in values[0]] == ["fd@inception-tf", "fd@effnet-lite0"]
+    assert values[0] != values[1]
+    zoo.measure.measure("mini", made, settings)
+    assert sorted((tmp_path / "results").rglob("*.json")) == files
+    card = load_card(zoo_elsewhere / "mini-training.toml")
+    assert [v.checkpoint.epochs for v in card.variants.values()] == [round(step * 6 / 3404, 3) for step in (6, 12)]
+    assert [v.weights.sha256 for v in card.variants.values()] == [
+        digest_file(snapshot(tmp_path / "runs" / "mini", step)) for step in (6, 12)
+    ]
+
+
+def test_a_training_without_snapshots_has_no_curve(zoo_elsewhere, tmp_path):
+    with pytest.raises(UsageError, match="holds no snapshot"):
+        zoo.measure.snapshots("none", configuration())
