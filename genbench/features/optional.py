@@ -1,4 +1,4 @@
-"""Packages that only some feature spaces need."""
+"""Packages that only some feature spaces, or a report, need."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from genbench.errors import UsageError
 
 
-def required(module: str, *, by: str) -> Any:
-    """The module; raises `UsageError` with what to install if it, or a module that it needs, is not there."""
+def required(module: str, *, by: str, extra: str = "encoders") -> Any:
+    """The module; raises `UsageError` with the extra to install if it, or a module that it needs, is not there."""
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
         raise UsageError(
             f"{by} needs the package {error.name}, which is not installed",
-            hint='pip install "genbench[encoders]"',
+            hint=f'pip install "genbench[{extra}]"',
         ) from error

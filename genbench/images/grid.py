@@ -43,6 +43,19 @@ def grid(
     return Image.fromarray(canvas)
 
 
+def tiles(picture: Image.Image, n: int, columns: int, gap: int = 2) -> list[Image.Image]:
+    """The first `n` images of a picture that `grid` drew with so many columns and that gap, as large as it drew them.
+
+    Images are square. Raises `ValueError` for a picture that has not so many, or is of another layout.
+    """
+    pitch, rest = divmod(picture.width - gap, columns)
+    rows, below = divmod(picture.height - gap, max(pitch, 1))
+    if rest or below or pitch <= gap or n > rows * columns:
+        raise ValueError(f"a picture of {picture.width}x{picture.height} does not show {n} images in {columns} columns")
+    corners = [(gap + i % columns * pitch, gap + i // columns * pitch) for i in range(n)]
+    return [picture.crop((left, top, left + pitch - gap, top + pitch - gap)) for left, top in corners]
+
+
 def write_png(image: Image.Image, path: Path) -> None:
     """Write a PNG, complete or not at all; folders are made.
 

@@ -1,0 +1,59 @@
+"""Do metrics order the runs alike? Spearman's rank correlation of each two of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from genbench.report.figures.canvas import Ink, Record
+from genbench.report.figures.chart import Chart, metric_label
+from genbench.report.figures.heat import heat_map
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FEWEST = 3
+"""Runs: two are always ordered alike or the other way round."""
+
+
+def draw(rows: Sequence[Record], ink: Ink) -> Figure:
+    """Rows ``metric, other, runs, spearman``: a symmetric heat map."""
+    metrics = list(dict.fromkeys(row["metric"] for row in rows))
+    names = {metric: metric_label(metric) for metric in metrics}
+    values = {
+        (names[row["metric"]], names[row["other"]]): row["spearman"]
+        for row in rows
+        if row["spearman"] is not None and math.isfinite(row["spearman"])
+    }
+    labels = [names[metric] for metric in metrics]
+    return heat_map(values, labels, labels, ink, limit=1.0, form="+.2f")
+
+
+CHART = Chart(
+    name="metric-agreement",
+    title="Agreement of metrics",
+    reading="Spearman's rank correlation over runs, better values first: +1 where two metrics order the runs alike, "
+    "-1 where the other way round. Few runs make it coarse; standard errors are not considered.",
+    sql="""
+WITH places AS (
+    SELECT
+        metric,
+        position,
+        run,
+        rank() OVER best_first + (count(*) OVER (PARTITION BY metric, value) - 1) / 2 AS place
+    FROM leaderboard
+    WHERE suite = {suite} AND precision = {precision} AND is_current AND n = {n}
+    WINDOW best_first AS (PARTITION BY metric ORDER BY CASE direction WHEN 'lower' THEN value ELSE -value END)
+)
+SELECT one.metric, other.metric AS other, count(*) AS runs, corr(one.place, other.place) AS spearman
+FROM places AS one
+JOIN places AS other USING (run)
+GROUP BY ALL
+HAVING count(*) >= 3
+ORDER BY min(one.position), one.metric, min(other.position), other.metric
+""",
+    draw=draw,
+    missing="Rank correlations need three runs or more, and two metrics: genbench run {suite} -m 'VARIANT@*'",
+    enough=lambda rows: len({row["metric"] for row in rows}) > 1,
+)

@@ -1,0 +1,171 @@
+"""The look of figures: two themes, a colour and a marker for each run, and SVG that is the same for the same rows."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH = 4.4
+"""Inches, 422 CSS pixels: shown as it is beside others on a wide screen, and a little smaller on a phone."""
+
+FONT = 8.25
+"""Points, 11 CSS pixels."""
+
+SERIES = 8
+"""Runs that get a colour of their own; more cannot be told apart."""
+
+_CSS_PIXELS = 96
+"""In an inch."""
+_MARKERS = "osD^vPX*"
+
+
+class Theme(NamedTuple):
+    """Colours on one kind of paper."""
+
+    name: str
+    paper: str
+    ink: str
+    muted: str
+    """Axes, grids, and runs without a colour of their own."""
+    series: tuple[str, ...]
+    """`SERIES` colours that colour-blind readers tell apart (after Okabe and Ito), the best run's first."""
+    diverging: tuple[str, str, str]
+    """Below, at and above the middle of a heat map."""
+
+
+LIGHT = Theme(
+    name="light",
+    paper="#ffffff",
+    ink="#1b1f24",
+    muted="#8a919a",
+    series=("#0072b2", "#d55e00", "#007f5f", "#a8458a", "#9a6b00", "#2f8fc4", "#5b5f97", "#b23a48"),
+    diverging=("#2c7fb8", "#ffffff", "#d95f0e"),
+)
+DARK = Theme(
+    name="dark",
+    paper="#161a20",
+    ink="#e6e9ee",
+    muted="#7d8590",
+    series=("#56b4e9", "#f28e4b", "#3fc5a0", "#dd8fc4", "#e0b84c", "#9ad0f0", "#a5a8e0", "#ef8089"),
+    diverging=("#4aa3df", "#161a20", "#f28e4b"),
+)
+THEMES = (LIGHT, DARK)
+
+Record = Mapping[str, Any]
+"""One row by name of column."""
+
+
+class Style(NamedTuple):
+    """How a run is drawn in every figure of a report."""
+
+    color: str
+    marker: str
+
+
+@dataclass(frozen=True)
+class Ink:
+    """A theme, and the runs of a report, best first."""
+
+    theme: Theme
+    runs: tuple[str, ...]
+
+    def style(self, run: str) -> Style:
+        """Colour and marker of a run: the first `SERIES` have their own, the rest are muted alike."""
+        place = self.runs.index(run) if run in self.runs else SERIES
+        if place >= SERIES:
+            return Style(self.theme.muted, ".")
+        return Style(self.theme.series[place], _MARKERS[place])
+
+    @cached_property
+    def _common(self) -> str:
+        variants = {run.partition("@")[0] for run in self.runs}
+        return f"{variants.pop()}@" if len(variants) == 1 and len(self.runs) > 1 else ""
+
+    def name(self, run: str) -> str:
+        """A run as figures call it: without the variant where all runs have the same."""
+        return run.removeprefix(self._common)
+
+
+Draw = Callable[[Sequence[Record], Ink], "Figure"]
+"""Rows to a drawing; called inside `render`, which sets fonts and colours."""
+
+
+def panels(ink: Ink, heights: Sequence[float]) -> tuple[Figure, list[Axes]]:
+    """A figure with axes below one another, so many inches high each."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
+    axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=list(heights))[:, 0]
+    return figure, list(axes)
+
+
+def legend(figure: Figure, axes: Axes, ink: Ink) -> None:
+    """What the colours mean, below the axes: the best runs first, runs of one name once, no more than have a colour."""
+    handles, names = axes.get_legend_handles_labels()
+    entries = dict(zip(names, handles, strict=True))
+    places = {ink.name(run): place for place, run in enumerate(ink.runs)}
+    shown = sorted(entries, key=lambda name: places.get(name, -1))[: SERIES + 1]
+    if shown:
+        figure.legend(
+            [entries[name] for name in shown], shown,
+            loc="outside lower left", ncols=1 if max(map(len, shown)) > 24 else 2, frameon=False,
+        )  # fmt: skip
+
+
+class Drawing(NamedTuple):
+    """A figure as a file."""
+
+    svg: bytes
+    width: int
+    """CSS pixels."""
+    height: int
+
+
+def render(draw: Draw, rows: Sequence[Record], ink: Ink) -> Drawing:
+    """Draw rows as SVG. The same rows give the same bytes; letters are outlines, so no font has to be there."""
+    from matplotlib import rc_context
+
+    with rc_context(_settings(ink.theme)):
+        figure = draw(rows, ink)
+        file = io.BytesIO()
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": "genbench"})
+    width, height = (round(inches * _CSS_PIXELS) for inches in figure.get_size_inches())
+    return Drawing(file.getvalue(), width, height)
+
+
+def _settings(theme: Theme) -> dict[Any, Any]:
+    return {
+        "svg.hashsalt": "genbench",
+        "svg.fonttype": "path",
+        "font.family": "DejaVu Sans",
+        "font.size": FONT,
+        "axes.titlesize": FONT,
+        "axes.titlelocation": "left",
+        "axes.titleweight": "bold",
+        "legend.fontsize": FONT,
+        "figure.facecolor": theme.paper,
+        "axes.facecolor": theme.paper,
+        "savefig.facecolor": theme.paper,
+        "text.color": theme.ink,
+        "axes.labelcolor": theme.ink,
+        "axes.edgecolor": theme.muted,
+        "xtick.color": theme.muted,
+        "ytick.color": theme.muted,
+        "xtick.labelcolor": theme.ink,
+        "ytick.labelcolor": theme.ink,
+        "grid.color": theme.muted,
+        "grid.alpha": 0.25,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "lines.linewidth": 1.4,
+        "lines.markersize": 5,
+    }

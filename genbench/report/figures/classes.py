@@ -1,0 +1,68 @@
+"""Which classes make the Fréchet distance worse: their contributions, run by run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from genbench.report.figures.canvas import Ink, Record
+from genbench.report.figures.chart import Chart
+from genbench.report.figures.heat import heat_map
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CLASSES = 30
+"""Classes that are drawn: those with the largest contribution, up or down, in any run."""
+RUNS = 24
+
+
+def draw(rows: Sequence[Record], ink: Ink) -> Figure:
+    """Rows ``run, label, class, contribution``: classes down, in their order, and runs across, the best first."""
+    largest: dict[tuple[int, str], float] = {}
+    for row in rows:
+        key = row["label"], row["class"]
+        largest[key] = max(largest.get(key, 0.0), abs(row["contribution"]))
+    shown = sorted(sorted(largest, key=lambda key: -largest[key])[:CLASSES])
+    measured = {row["run"] for row in rows}
+    runs = [run for run in ink.runs if run in measured][:RUNS]
+    names = {label: name if len(name) <= 24 else f"{name[:23]}…" for label, name in shown}
+    values = {
+        (f"{names[row['label']]}", ink.name(row["run"])): row["contribution"] for row in rows if row["label"] in names
+    }
+    limit = max(largest.values()) or 1.0
+    return heat_map(
+        values,
+        list(names.values()),
+        [ink.name(run) for run in runs],
+        ink,
+        limit=limit,
+        form="+.0f" if limit >= 10 else "+.2g",
+    )
+
+
+CHART = Chart(
+    name="class-contributions",
+    title="What each class does to the distance",
+    reading="Mean influence of the images of a class on the Fréchet distance, to first order: above 0 the class makes "
+    f"it worse. Weighted by images they sum to 0. Of more than {CLASSES} classes those that matter most are drawn; "
+    "the table has all.",
+    sql="""
+SELECT
+    counted.run,
+    metric,
+    label,
+    coalesce(name, label::VARCHAR) AS class,
+    sum(class_contributions.n)::BIGINT AS n,
+    avg(contribution) AS contribution,
+    CASE WHEN count(stderr) = count(*) THEN sqrt(sum(stderr * stderr)) / count(*) END AS stderr
+FROM counted
+JOIN class_contributions USING (record_id)
+WHERE suite = {suite} AND precision = {precision} AND is_current AND counted.n = {n} AND metric = {fd}
+GROUP BY counted.run, metric, label, name
+ORDER BY label, counted.run
+""",
+    draw=draw,
+    missing="Contributions are kept of runs with classes and a Fréchet distance; the records of this suite have none: "
+    "genbench run {suite} with a metric such as fid",
+)

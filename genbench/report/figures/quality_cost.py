@@ -1,0 +1,67 @@
+"""Quality against cost: which runs give the best value for so many network evaluations, or seconds, an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from genbench.report.figures.canvas import Ink, Record, legend, panels
+from genbench.report.figures.chart import Chart, metric_label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COSTS = {"nfe": "network evaluations an image", "seconds_per_image": "seconds an image, sampling alone"}
+
+
+def draw(rows: Sequence[Record], ink: Ink) -> Figure:
+    """Rows of the view `pareto` of one metric; a panel a kind of cost."""
+    kinds = [kind for kind in _COSTS if any(row["cost_kind"] == kind for row in rows)]
+    figure, axes = panels(ink, [2.3] * len(kinds))
+    for kind, axis in zip(kinds, axes, strict=True):
+        _panel(axis, [row for row in rows if row["cost_kind"] == kind], ink)
+        axis.set_xlabel(_COSTS[kind])
+    legend(figure, axes[0], ink)
+    return figure
+
+
+def _panel(axis: Axes, rows: Sequence[Record], ink: Ink) -> None:
+    for device in sorted({row["device"] or "" for row in rows}):
+        front = sorted(
+            (row["cost"], row["value"]) for row in rows if row["on_front"] and (row["device"] or "") == device
+        )
+        axis.plot(*zip(*front, strict=True), color=ink.theme.muted, drawstyle="steps-post", linestyle=":", zorder=1)
+    for row in rows:
+        color, marker = ink.style(row["run"])
+        axis.errorbar(
+            row["cost"], row["value"], yerr=row["stderr"] or 0, color=color, marker=marker, linestyle="",
+            capsize=2, label=ink.name(row["run"]), markerfacecolor=color if row["on_front"] else "none",
+        )  # fmt: skip
+    axis.set_xscale("log")
+    axis.set_ylabel(metric_label(rows[0]["metric"]))
+    _plain_ticks(axis, [row["cost"] for row in rows])
+
+
+def _plain_ticks(axis: Axes, costs: Sequence[float]) -> None:
+    """Label the costs that occur where they are few, since a log axis over less than a decade has no labels."""
+    distinct = sorted({float(f"{cost:.2g}") for cost in costs})
+    if len(distinct) <= 4:
+        axis.set_xticks(distinct, [f"{cost:g}" for cost in distinct], minor=False)
+        axis.set_xticks([], minor=True)
+
+
+CHART = Chart(
+    name="quality-cost",
+    title="Quality against cost",
+    reading="Filled points are on the front: no other run has a value as good at a lower cost. Bars are one standard "
+    "error; seconds compare only on one device.",
+    sql="""
+SELECT run, metric, n, cost_kind, device, cost, value, stderr, on_front
+FROM pareto
+WHERE suite = {suite} AND precision = {precision} AND is_current AND metric = {metric} AND n = {n}
+ORDER BY cost_kind, cost, run
+""",
+    draw=draw,
+    missing="Sampled runs have costs: genbench run {suite}",
+)
