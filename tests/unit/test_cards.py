@@ -187,8 +187,9 @@ def test_a_method_names_a_sampler_and_variants_or_why_there_are_none(tmp_path):
 def test_the_repositorys_unavailable_methods_are_of_no_other_card():
     unavailable = {path.stem for path in REGISTRY.glob("unavailable/*.toml")}
     assert unavailable & {path.stem for path in REGISTRY.glob("*.toml")} == set(), "delete the one in unavailable/"
-    cards = load_cards([REGISTRY])
-    assert unavailable == {name for name, card in cards.items() if card.method.unavailable}
+    methods = {name: card.method for name, card in load_cards([REGISTRY]).items() if card.method.unavailable}
+    assert unavailable == methods.keys()
+    assert all(method.unavailable.endswith(".") and method.year for method in methods.values())
 
 
 def test_a_copy_of_the_registry_in_front_of_it_changes_nothing(tmp_path):
