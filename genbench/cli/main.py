@@ -14,6 +14,7 @@ from genbench.cli import (
     explain_command,
     list_commands,
     reference_commands,
+    report_command,
     run_command,
     score_command,
     spatial_command,
@@ -62,6 +63,7 @@ app.command()(spatial_command.spatial)
 app.command()(validate_command.validate)
 app.command()(store_commands.sql)
 app.command()(store_commands.leaderboard)
+app.command()(report_command.report)
 app.add_typer(store_commands.store_app, name="store")
 app.add_typer(cache_commands.cache_app, name="cache")
 app.add_typer(reference_commands.reference_app, name="reference")
