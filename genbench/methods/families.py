@@ -170,6 +170,14 @@ FAMILIES: dict[str, Family] = {
         module="genbench.methods.meanflow.network:MeanFlowSiT",
         tiny=SMALL_DIT,
     ),
+    "meanflow-unet": Family(
+        sampler="genbench.methods.meanflow.sampler:MeanFlowUNetSampler",
+        network="genbench.methods.meanflow.settings:MeanFlowUNetNetwork",
+        settings="genbench.methods.meanflow.settings:AverageVelocitySettings",
+        version="1",
+        module="genbench.methods.meanflow.unet:MeanFlowUNet",
+        tiny=SMALL_UNET,
+    ),
     "repa": Family(
         sampler="genbench.methods.repa.sampler:REPASampler",
         network="genbench.methods.repa.settings:REPANetwork",

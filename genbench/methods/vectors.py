@@ -35,6 +35,7 @@ REPLAYS = {
     "haste": "genbench.methods.repa.vectors:replay",
     "irepa": "genbench.methods.repa.vectors:replay",
     "mf": "genbench.methods.meanflow.vectors:replay",
+    "mf_unet": "genbench.methods.meanflow.vectors:replay_unet",
     "repa": "genbench.methods.repa.vectors:replay",
     "repa_e": "genbench.methods.repa.vectors:replay",
     "sdvae": "genbench.methods.latents.vectors:replay_sd",

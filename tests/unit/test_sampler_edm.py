@@ -127,7 +127,7 @@ def test_the_two_layouts_of_attention_are_permutations_of_each_other():
     ("change", "message"),
     [
         ({"resample_filter": None}, "a SongUNet needs resample_filter"),
-        ({"resample_filter": (1, 2, 1)}, "even number of taps"),
+        ({"resample_filter": (1, 2, 1)}, "resample_filter: has an odd number of taps"),
         ({"model_type": "DhariwalUNet"}, "a DhariwalUNet has no embedding_type"),
         ({"img_resolution": 7}, "cannot be halved"),
         ({"dropout": 0.1}, "unknown key 'dropout'"),

@@ -6,11 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from genbench.cards import load_card
 from genbench.errors import UsageError
 from genbench.methods.meanflow.network import MeanFlowSiT
-from genbench.methods.meanflow.sampler import MeanFlowSampler
-from genbench.methods.meanflow.settings import MeanFlowSettings
+from genbench.methods.meanflow.sampler import MeanFlowSampler, MeanFlowUNetSampler
+from genbench.methods.meanflow.settings import AverageVelocitySettings, MeanFlowSettings
+from genbench.methods.meanflow.unet import MeanFlowUNet
 from genbench.methods.noise import SeededNoise
+from genbench.validate import random_state
+
+REGISTRY = Path(__file__).parents[2] / "registry"
 
 NETWORK = {
     "input_size": 8,
@@ -52,6 +57,70 @@ def test_the_average_velocity_of_a_known_flow_is_exact_in_any_number_of_steps(st
     assert (seen[0][1], seen[-1][0], len(seen)) == (1.0, 0.0, made.nfe)
 
 
+UNET = {
+    "img_resolution": 8,
+    "in_channels": 3,
+    "out_channels": 3,
+    "model_channels": 8,
+    "channel_mult": (1, 2),
+    "num_blocks": 1,
+    "attn_resolutions": (4,),
+    "channel_mult_noise": 2,
+    "encoder_type": "standard",
+    "resample_filter": (1, 3, 3, 1),
+}
+
+
+def unet_sampler(network=UNET, extra=None, **settings):
+    with torch.device("meta"):
+        module = MeanFlowUNet(**network)
+    return MeanFlowUNetSampler(
+        network=network,
+        settings=AverageVelocitySettings(**settings),
+        state={**random_state(module), **(extra or {})},
+        device=torch.device("cpu"),
+    )
+
+
+def test_the_unet_is_told_the_time_and_the_span_in_this_order():
+    network = unet_sampler().network
+    x, times = SeededNoise([0]).normal((3, 8, 8)), torch.tensor([[0.25, 1.0]])
+    embedded = torch.cat([network.embedded(torch.tensor([1.0])), network.embedded(torch.tensor([0.75]))], dim=1)
+    assert torch.equal(network(x, times), network.modulated(x, embedded, None))
+    assert not torch.allclose(network(x, times), network(x, torch.tensor([[0.5, 1.0]])))
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_an_image_of_the_unet_is_the_same_at_batch_1_and_3_whatever_its_label(steps):
+    made = unet_sampler(steps=steps)
+    whole = made.sample(SeededNoise(range(3)), torch.arange(3))
+    assert (whole.shape, whole.dtype, made.nfe) == ((3, 3, 8, 8), torch.float32, steps)
+    for i in range(3):
+        assert torch.allclose(made.sample(SeededNoise([i]), torch.tensor([0]))[0], whole[i], atol=1e-4)
+
+
+def test_a_file_of_the_unet_may_hold_the_layer_of_augmentation_labels():
+    augmented = {**UNET, "augment_dim": 6}
+    drawn, labels = SeededNoise([1]), torch.tensor([0])
+    extra = {"map_augment.weight": torch.ones(32, 6)}
+    found = unet_sampler(extra=extra).sample(drawn, labels)
+    assert torch.equal(found, unet_sampler().sample(SeededNoise([1]), labels))
+    assert unet_sampler(augmented).parameters == unet_sampler().parameters + 32 * 6
+
+
+def test_the_full_size_unet_is_edms_but_for_what_embeds_the_times():
+    network = load_card(REGISTRY / "meanflow-unet.toml").variants["meanflow-cifar10"].network
+    with torch.device("meta"):
+        built = {key: list(value.shape) for key, value in MeanFlowUNet(**network).state_dict().items()}
+    official = json.loads((REGISTRY / "manifests" / "edm-cifar10-32x32-uncond-vp.json").read_text())["keys"]
+    edm = {key.removeprefix("model."): shape for key, shape in official.items() if "map_augment" not in key}
+    assert built.keys() == edm.keys()
+    other = {key for key in edm if built[key] != edm[key]}
+    # Two embeddings of 2·128 channels for one of 128, and filters of four taps for two.
+    assert other == {"map_layer0.weight"} | {key for key in edm if key.endswith("resample_filter")}
+    assert built["map_layer0.weight"] == [512, 512]
+
+
 def test_the_second_embedder_is_given_the_span():
     network = sampler().network
     t, r = torch.tensor([0.9, 0.5]), torch.tensor([0.1, 0.5])
@@ -71,11 +140,20 @@ def test_image_i_is_the_same_at_batch_1_and_5(cfg):
         made.sample(SeededNoise([0]), torch.tensor([5]))
 
 
-def test_the_full_size_network_has_exactly_the_ports_keys_and_shapes():
-    manifest = Path(__file__).parents[2] / "registry" / "manifests" / "mf-SiT-XL-2.json"
-    official = json.loads(manifest.read_text())
-    full = {"input_size": 32, "patch_size": 2, "hidden_size": 1152, "depth": 28, "num_heads": 16, "num_classes": 1000}
+@pytest.mark.parametrize(
+    ("name", "count"),
+    # Counted with the port's classes, frozen positions included.
+    [
+        ("meanflow-sitb4-256", 131_214_400),
+        ("meanflow-sitb2-256", 131_288_080),
+        ("meanflow-sitl2-256", 459_399_184),
+        ("meanflow-sitxl2-256", 676_735_504),
+    ],
+)
+def test_a_full_size_network_has_exactly_the_ports_keys_and_shapes(name, count):
+    variant = load_card(REGISTRY / "meanflow.toml").variants[name]
+    official = json.loads((REGISTRY / "manifests" / f"{variant.manifest}.json").read_text())
     with torch.device("meta"):
-        network = MeanFlowSiT(**{**NETWORK, **full})
+        network = MeanFlowSiT(**variant.network)
     assert {key: list(value.shape) for key, value in network.state_dict().items()} == official["keys"]
-    assert sum(p.numel() for p in network.parameters()) == official["n_params"] == 676_735_504
+    assert sum(p.numel() for p in network.parameters()) == official["n_params"] == count

@@ -94,14 +94,15 @@ class SongUNet(UNet):
         emb = self.embedded(noise)
         if self.map_label is not None and labels is not None:
             emb = emb + self.map_label(labels * self.map_label.in_features**0.5)
-        return self._mapped(x, emb, augment)
+        return self.modulated(x, emb, augment)
 
     def embedded(self, x: Tensor) -> Tensor:
         """Numbers (N,) => (N, channels) in this network's order, [sin, cos]."""
         cos, sin = self.map_noise(x).chunk(2, dim=1)
         return torch.cat([sin, cos], dim=1)
 
-    def _mapped(self, x: Tensor, emb: Tensor, augment: Tensor | None) -> Tensor:
+    def modulated(self, x: Tensor, emb: Tensor, augment: Tensor | None) -> Tensor:
+        """Images (N, C, R, R), what was embedded (N, channels), augmentation labels => (N, out_channels, R, R)."""
         if self.map_augment is not None and augment is not None:
             emb = emb + self.map_augment(augment)
         emb = F.silu(self.map_layer1(F.silu(self.map_layer0(emb))))

@@ -1,4 +1,4 @@
-"""MeanFlow on SiT against what the PyTorch port computed (see `genbench.methods.vectors`)."""
+"""MeanFlow's networks against what its PyTorch codes computed (see `genbench.methods.vectors`)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genbench.errors import ConfigError
 from genbench.methods.dit.vectors import constructor_arguments
-from genbench.methods.meanflow.sampler import MeanFlowSampler
-from genbench.methods.meanflow.settings import MeanFlowNetwork, MeanFlowSettings
+from genbench.methods.meanflow.sampler import MeanFlowSampler, MeanFlowUNetSampler
+from genbench.methods.meanflow.settings import (
+    AverageVelocitySettings,
+    MeanFlowNetwork,
+    MeanFlowSettings,
+    MeanFlowUNetNetwork,
+)
+from genbench.methods.meanflow.unet import MeanFlowUNet
+from genbench.methods.networks import build
 from genbench.methods.noise import RecordedNoise
 from genbench.methods.vectors import Comparison, Vectors, compare
 from genbench.schema import check
+
+_CPU = torch.device("cpu")
 
 
 def replay(vectors: Vectors) -> Iterator[Comparison]:
@@ -36,9 +46,41 @@ def replay(vectors: Vectors) -> Iterator[Comparison]:
         yield compare(name, sampler.sample(noise, recorded[f"{name}.y"]), recorded[f"{name}.final"], noise.left)
 
 
+def replay_unet(vectors: Vectors) -> Iterator[Comparison]:
+    """The U-Net's forward cases, with augmentation labels and without, and every sampler run."""
+    where = str(vectors.folder / "config.json")
+    state, forward, recorded = (vectors.tensors(name) for name in ("state", "forward", "sampler"))
+    network = _unet_arguments(vectors.config["modules"]["model"], where)
+    module = build(lambda: MeanFlowUNet(**network), state, _CPU, name="MeanFlow U-Net")
+    for case in vectors.config["forward_cases"]:
+        x, t, h, *augment = (forward[name] for name in case["inputs"])
+        with torch.inference_mode():
+            computed = module(x, torch.stack([t - h, t], dim=1), None, *augment)
+        yield compare(case["name"], computed, forward[case["outputs"][0]])
+    for run in vectors.json("sampler.json")["runs"]:
+        name = run["name"]
+        where = f"{vectors.folder / 'sampler.json'}: {name}"
+        settings = check(AverageVelocitySettings, {"steps": run["num_steps"]}, where)
+        sampler = MeanFlowUNetSampler(network=network, settings=settings, state=state, device=_CPU)
+        noise = RecordedNoise([recorded[f"{name}.z"]])
+        labels = torch.zeros(len(noise), dtype=torch.int64)
+        yield compare(name, sampler.sample(noise, labels), recorded[f"{name}.final"], noise.left)
+
+
+def _unet_arguments(official: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The recorded arguments of the official constructor, less what sampling does not use.
+
+    Raises `ConfigError` for an argument that genbench's network does not have.
+    """
+    given = {key: value for key, value in official.items() if key not in ("dropout", "label_dropout")}
+    only = {"decoder_type": "standard", "embedding_type": "positional", "label_dim": 0}
+    for key, value in only.items():
+        if given.pop(key, value) != value:
+            raise ConfigError(f"{where}: {key} {official[key]!r}", hint=f"genbench's network has {value!r}")
+    return check(MeanFlowUNetNetwork, given, where).model_dump()
+
+
 def _sampler(
     network: Mapping[str, Any], settings: dict[str, Any], state: dict[str, Tensor], where: str
 ) -> MeanFlowSampler:
-    return MeanFlowSampler(
-        network=network, settings=check(MeanFlowSettings, settings, where), state=state, device=torch.device("cpu")
-    )
+    return MeanFlowSampler(network=network, settings=check(MeanFlowSettings, settings, where), state=state, device=_CPU)
