@@ -11,6 +11,7 @@ import typer
 from genbench import __version__, console
 from genbench.cli import (
     cache_commands,
+    compare_command,
     explain_command,
     list_commands,
     reference_commands,
@@ -61,6 +62,7 @@ app.command("list")(list_commands.list_)
 app.command()(list_commands.show)
 app.command()(spatial_command.spatial)
 app.command()(validate_command.validate)
+app.command()(compare_command.compare)
 app.command()(store_commands.sql)
 app.command()(store_commands.leaderboard)
 app.command()(report_command.report)

@@ -33,6 +33,14 @@ PrecisionOption = Annotated[
     ),
 ]
 
+FactorOption = Annotated[
+    float,
+    typer.Option("--factor", min=1.0, help="How much larger one value must be than the other before it matters."),
+]
+ConfidenceOption = Annotated[
+    float, typer.Option("--confidence", min=0.5, max=0.999999, help="Of the intervals of differences.")
+]
+
 
 def device(option: str | None) -> str:
     """The device to compute on. Imports torch.

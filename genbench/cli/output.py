@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genbench.report import tables
-from genbench.report.tables import Format
+from genbench.report.tables import Format, Text
+
+if TYPE_CHECKING:
+    from genbench.store import Rows
 
 
 def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], form: Format) -> None:
@@ -22,6 +25,14 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], form: Form
         _write(tables.json_objects(columns, rows))
     else:
         print_cells(*tables.readable(columns, rows), form)
+
+
+def print_text(text: Text, rows: Rows, form: Format) -> None:
+    """Print what was prepared for people as ``table`` or ``markdown``, and its rows as ``csv`` or ``json``."""
+    if form in {Format.CSV, Format.JSON}:
+        print_rows(rows.columns, rows.rows, form)
+    else:
+        print_cells(text.headings, text.cells, form, notes=text.notes)
 
 
 def print_cells(

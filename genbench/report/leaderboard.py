@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 from genbench.digest import SHORT
 from genbench.errors import UsageError, unknown
 from genbench.metrics.catalog import parse
+from genbench.report.labels import ARROWS, metric_label
 from genbench.report.tables import cell, uncertain
 from genbench.store import Rows, Store
-
-ARROWS = {"lower": "↓", "higher": "↑"}
 
 
 class Leaderboard(NamedTuple):
@@ -116,18 +115,11 @@ def _columns(rows: Sequence[Row], wanted: Sequence[str]) -> list[Column]:
     return sorted(place, key=lambda column: (place[column], column))
 
 
-def _label(metric: str) -> str:
-    try:
-        return parse(metric).label
-    except UsageError:  # a metric of another version of genbench still has its id
-        return metric
-
-
 def _heading(rows: Sequence[Row], column: Column) -> str:
     directions = {row["direction"] for row in rows if (row["metric"], row["version"]) == column}
     others = {row["version"] for row in rows if row["metric"] == column[0]}
     version = f" v{column[1]}" if len(others) > 1 else ""
-    return f"{_label(column[0])}{version} {''.join(ARROWS[d] for d in sorted(directions))}"
+    return f"{metric_label(column[0])}{version} {''.join(ARROWS[d] for d in sorted(directions))}"
 
 
 def _entries(rows: Sequence[Row], columns: Sequence[Column]) -> list[tuple[str, int, dict[Column, Row]]]:
@@ -204,7 +196,7 @@ def _bias(metric: str, counts: Sequence[int], widths: Mapping[str, int]) -> str:
     dimensions = f" in {width:,} dimensions" if width else ""
     few = ", and strongly so with no more images than dimensions" if width and counts[0] <= width else ""
     return (
-        f"{_label(metric)} at n = {numbers}{dimensions} is biased upwards{few}: "
+        f"{metric_label(metric)} at n = {numbers}{dimensions} is biased upwards{few}: "
         "it is not comparable with values at another n."
     )
 
@@ -218,7 +210,7 @@ def _deviations(store: Store, rows: Sequence[Row], columns: Sequence[Column]) ->
     ).rows
     largest = {(metric, version): (deviation, n) for metric, version, deviation, n in found}
     told = [
-        f"{_label(column[0])} {largest[column][0]:.2g} ({largest[column][1]:,} images)"
+        f"{metric_label(column[0])} {largest[column][0]:.2g} ({largest[column][1]:,} images)"
         for column in columns
         if column in largest
     ]

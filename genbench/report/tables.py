@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from genbench.digest import SHORT
 
@@ -26,6 +26,14 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
     CSV = "csv"
     JSON = "json"
+
+
+class Text(NamedTuple):
+    """A table for people, and sentences below it."""
+
+    headings: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
 
 
 def uncertain(value: float, stderr: float | None) -> str:
@@ -97,7 +105,7 @@ def aligned(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
 
 
 def markdown(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    """A table of GitHub's Markdown, aligned in the source too; ``|`` inside a cell is escaped."""
+    """A table of GitHub's Markdown, aligned in the source too; cells are text, not markup."""
     right = right_aligned(headings, cells)
     headings = [_escaped(text) for text in headings]
     cells = [[_escaped(text) for text in row] for row in cells]
@@ -186,4 +194,6 @@ def _pad(text: str, width: int, right: bool) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", "<br>")
+    """`text` as itself: neither markup nor HTML, and on one line."""
+    literal = re.sub(r"[\\|`*\[]", r"\\\g<0>", text.replace("&", "&amp;").replace("<", "&lt;"))
+    return literal.replace("\n", "<br>")

@@ -1,0 +1,11 @@
+"""Comparisons: which differences between runs are real, and which of them matter.
+
+significance   a difference and its standard error: better, worse, same, inconclusive
+measured       what the store knows of one run: measurements a seed block, and the protocol they are of
+protocols      which part of two protocols differs
+differences    differences of two runs, paired by image where that is known
+compare        two runs by name
+ties           ranks of a leaderboard: runs that cannot be told apart share one
+baselines      earlier results: a folder, a Parquet file of records, a git revision
+gates          a suite's gates against a baseline
+"""
