@@ -65,6 +65,8 @@ class Configuration(Strict):
     default_preset: Name
     curve: Name
     """The unguided preset that snapshots are measured with."""
+    initial: str | None = None
+    """The model of the zoo whose weights at the end of its training this one starts from; none draws them."""
     objective: Objective
     alignment: Alignment | None = None
     optimiser: Optimiser

@@ -17,28 +17,16 @@ from pathlib import Path
 from safetensors.torch import load_file, save
 
 from genbench.digest import digest_file
-from genbench.errors import UsageError
 from genbench.files import write_atomically
 from genbench.methods.loading import WeightsOnDisk
 from genbench.methods.runs import make_run
 from genbench.records import MeasurementFacts
 from genbench.runner import Settings
 from zoo.command import for_each
-from zoo.configuration import RUNS, Configuration, card
+from zoo.configuration import Configuration, card
 from zoo.measure import default_settings, records
-from zoo.trainer import snapshot
+from zoo.trainer import trained
 from zoo.variants import add_to_card, weights_path
-
-
-def trained(name: str, configuration: Configuration) -> Path:
-    """The EMA weights at the end of the training.
-
-    Raises `UsageError` when it has not ended.
-    """
-    path = snapshot(RUNS / name, configuration.budget.steps)
-    if not path.exists():
-        raise UsageError(f"{path}: no such file", hint=f"uv run python -m zoo.train {name}")
-    return path
 
 
 def export(name: str, configuration: Configuration) -> WeightsOnDisk:

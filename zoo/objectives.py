@@ -1,7 +1,6 @@
 """Training objectives: settings of a configuration that turn a network and a batch into a scalar loss.
 
-Images are (N, C, H, W) in [-1, 1], labels (N,) with the null class where one was dropped, and every draw comes from
-the generator that is handed in.
+Every draw comes from the generator that is handed in.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -22,6 +21,20 @@ from genbench.methods.ddpm import Schedule, schedule
 from genbench.methods.preconditioning import SIGMA_DATA
 from genbench.methods.respacing import TRAINING_STEPS
 from genbench.schema import Strict
+
+SMALLEST_LEVEL = 1e-8
+"""In place of a noise level of 0, which has no logarithm."""
+
+
+class Batch(NamedTuple):
+    """What one step learns from."""
+
+    images: Tensor
+    """(N, C, H, W) in [-1, 1]."""
+    labels: Tensor
+    """(N,), the null class where one was dropped."""
+    progress: float
+    """Share of the steps that lie behind, in [0, 1)."""
 
 
 class LogitNormal(Strict):
@@ -49,7 +62,7 @@ class Loss(Strict):
     """One objective."""
 
     @abstractmethod
-    def __call__(self, network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
         """The loss, a scalar whose gradient trains `network`."""
 
 
@@ -65,8 +78,9 @@ class Velocity(Loss):
     """Weight of 1 - cos(estimate, velocity) over the channels of each pixel (LightningDiT, arXiv:2501.01423,
     section 4; after FasterDiT, arXiv:2410.10356)."""
 
-    def __call__(self, network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
         """The loss of `Loss`."""
+        images, labels, _ = batch
         noise = torch.randn(images.shape, generator=generator)
         share = _times(self.times, len(images), generator)
         x = _by_image(share) * images + _by_image(1 - share) * noise
@@ -91,8 +105,9 @@ class CleanImage(Loss):
     times: LogitNormal | None = None
     t_eps: float = Field(default=0.05, gt=0, lt=1)
 
-    def __call__(self, network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
         """The loss of `Loss`."""
+        images, labels, _ = batch
         noise = torch.randn(images.shape, generator=generator)
         t = _times(self.times, len(images), generator)
         x = _by_image(t) * images + _by_image(1 - t) * noise
@@ -113,8 +128,9 @@ class LearnedVariance(Loss):
     def _schedule(self) -> Schedule:
         return Schedule(*(constants.float() for constants in schedule(TRAINING_STEPS, "even")))
 
-    def __call__(self, network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
         """The loss of `Loss`."""
+        images, labels, _ = batch
         s = self._schedule
         t = torch.randint(TRAINING_STEPS, (len(images),), generator=generator)
         noise = torch.randn(images.shape, generator=generator)
@@ -173,8 +189,9 @@ class MeanFlow(Loss):
     """ω of the velocity that is learned: ω·v + (1 - ω)·u(x, t, t) without class (their equation 21); 1 is off."""
     c: float = Field(default=1e-3, gt=0)
 
-    def __call__(self, network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
         """The loss of `Loss`."""
+        images, labels, _ = batch
         n = len(images)
         noise = torch.randn(images.shape, generator=generator)
         pair = torch.stack([self.times.draw(n, generator), self.times.draw(n, generator)]).sort(dim=0)
@@ -213,8 +230,9 @@ class Denoising(Loss):
     log_std: float = Field(default=1.2, gt=0)
     """Of the noise levels, log-normal; the defaults are the authors'."""
 
-    def __call__(self, network: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
         """The loss of `Loss`, for a network D(x, σ, one-hot labels); dropped labels are the zero vector."""
+        images, labels, _ = batch
         sigma = (self.log_mean + self.log_std * torch.randn(len(images), generator=generator)).exp()
         x = images + _by_image(sigma) * torch.randn(images.shape, generator=generator)
         error = network(x, sigma, one_hot(labels, int(network.label_dim))) - images  # type: ignore[arg-type]
@@ -222,9 +240,50 @@ class Denoising(Loss):
         return (_by_image(weight) * error.square()).mean()
 
 
+class ConsistencyTuning(Loss):
+    """Estimates from two points of one path become equal (Geng et al., ECT, arXiv:2406.14548, sections 3 and 4).
+
+    From x_t = image + t·noise and x_r = image + r·noise with r = t·(1 - n(t)/q^a), n(t) = 1 + k·sigmoid(-b·t): the
+    stage a counts from 1, and r comes nearer to t with each. The distance of the estimates, whose target is held
+    fixed, is weighted by 1/(t - r). Where r is 0 or less the target is the image.
+    """
+
+    kind: Literal["consistency-tuning"]
+    log_mean: float = -1.1
+    log_std: float = Field(default=2.0, gt=0)
+    """Of t, log-normal; the defaults here and below are the authors' for CIFAR-10."""
+    q: float = Field(default=2.0, gt=1)
+    k: float = Field(default=8.0, ge=0)
+    b: float = Field(default=1.0, gt=0)
+    stages: int = Field(gt=0)
+    """Equal parts of the training, one a each."""
+
+    def __call__(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
+        """The loss of `Loss`, for a network D(x, σ, one-hot labels)."""
+        images, labels, progress = batch
+        t = (self.log_mean + self.log_std * torch.randn(len(images), generator=generator)).exp()
+        r = self.earlier(t, progress)
+        noise = torch.randn(images.shape, generator=generator)
+        classes = one_hot(labels, int(network.label_dim))  # type: ignore[arg-type]
+        estimate = network(images + _by_image(t) * noise, t, classes)
+        with torch.no_grad():
+            near = network(images + _by_image(r) * noise, r.clamp_min(SMALLEST_LEVEL), classes)
+            target = torch.where(_by_image(r) > 0, near, images)
+        distance = (estimate - target).square().flatten(1).sum(1).clamp_min(1e-12).sqrt()
+        return (distance / (t - r)).mean()
+
+    def earlier(self, t: Tensor, progress: float) -> Tensor:
+        """The times r (N,) that belong to t (N,), not below 0."""
+        stage = 1 + int(progress * self.stages)
+        gap = (1 + self.k * torch.sigmoid(-self.b * t)) / self.q**stage
+        return (t * (1 - gap)).clamp_min(0)
+
+
 def one_hot(labels: Tensor, classes: int) -> Tensor:
     """(N,) => float32 (N, classes); the null class, whose index is `classes`, is the zero vector."""
     return functional.one_hot(labels, classes + 1)[:, :classes].float()
 
 
-Objective = Annotated[Velocity | CleanImage | LearnedVariance | MeanFlow | Denoising, Field(discriminator="kind")]
+Objective = Annotated[
+    Velocity | CleanImage | LearnedVariance | MeanFlow | Denoising | ConsistencyTuning, Field(discriminator="kind")
+]

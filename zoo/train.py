@@ -11,21 +11,28 @@ import sys
 from collections.abc import Sequence
 
 import torch
+from safetensors.torch import load_file
 
 from genbench import console
 from genbench.methods.initialisation import initialise
 from zoo.alignment import AlignmentLoss
 from zoo.command import for_each
-from zoo.configuration import RUNS, Configuration, build_network
+from zoo.configuration import RUNS, Configuration, build_network, load
 from zoo.data import Data, encoder_tokens, training_data
-from zoo.trainer import Trainer
+from zoo.trainer import Trainer, trained
 
 
 def make_trainer(name: str, configuration: Configuration) -> Trainer:
-    """The training of one configuration, resumed where it has a checkpoint. Draws from torch's generator."""
+    """The training of one configuration, resumed where it has a checkpoint. Draws from torch's generator.
+
+    Raises `UsageError` when it starts from a model whose training has not ended.
+    """
     torch.manual_seed(configuration.budget.seed)
     network = build_network(configuration)
-    initialise(network)
+    if configuration.initial is None:
+        initialise(network)
+    else:
+        network.load_state_dict(load_file(trained(configuration.initial, load(configuration.initial))))
     data = training_data()
     alignment = None
     if configuration.alignment is not None:

@@ -13,11 +13,12 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from genbench.console import note
-from genbench.errors import ConfigError
+from genbench.errors import ConfigError, UsageError
 from genbench.files import write_atomically
 from zoo.alignment import AlignmentLoss
-from zoo.configuration import Configuration, Optimiser
+from zoo.configuration import RUNS, Configuration, Optimiser
 from zoo.data import Data, batch_indices
+from zoo.objectives import Batch
 
 MAX_GRADIENT_NORM = 1.0
 
@@ -111,7 +112,8 @@ class Trainer:
         labels = self.data.labels[chosen]
         dropped = torch.rand(len(labels), generator=generator) < self.configuration.optimiser.label_dropout
         labels = torch.where(dropped, self.data.null, labels)
-        loss = self.configuration.objective(self.network, self.data.images[chosen], labels, generator)
+        batch = Batch(self.data.images[chosen], labels, self.step / budget.steps)
+        loss = self.configuration.objective(self.network, batch, generator)
         if self.alignment is not None and self.alignment.applies(self.step, budget.steps):
             loss = loss + self.alignment(self._targets[chosen].float())
         return loss
@@ -166,3 +168,14 @@ class Trainer:
 def snapshot(folder: Path, step: int) -> Path:
     """The EMA weights after `step` steps."""
     return folder / f"ema-{step:06d}.safetensors"
+
+
+def trained(name: str, configuration: Configuration) -> Path:
+    """The EMA weights of a model of the zoo at the end of its training.
+
+    Raises `UsageError` when it has not ended.
+    """
+    path = snapshot(RUNS / name, configuration.budget.steps)
+    if not path.exists():
+        raise UsageError(f"{path}: no such file", hint=f"uv run python -m zoo.train {name}")
+    return path

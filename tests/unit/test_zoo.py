@@ -16,6 +16,7 @@ from torch import nn
 import zoo.configuration
 import zoo.export
 import zoo.measure
+import zoo.trainer
 import zoo.variants
 from genbench.cards import load_card
 from genbench.digest import digest_file
@@ -208,15 +209,16 @@ def test_every_step_draws_afresh_and_labels_are_dropped_for_guidance(tmp_path, d
     made = trainer(data, tmp_path, configuration(alignment=None))
     seen = []
 
-    def spy(network, images, labels, generator):
-        seen.append((float(torch.rand((), generator=generator)), labels.tolist()))
-        return network(images, torch.zeros(len(images)), labels).square().mean()
+    def spy(network, batch, generator):
+        seen.append((float(torch.rand((), generator=generator)), batch.labels.tolist(), batch.progress))
+        return network(batch.images, torch.zeros(len(batch.images)), batch.labels).square().mean()
 
     made.configuration = made.configuration.model_copy(update={"objective": spy})
     for _ in range(12):
         made._update()
-    assert len({draw for draw, _ in seen}) == 12
-    labels = [label for _, step in seen for label in step]
+    assert len({draw for draw, _, _ in seen}) == 12
+    assert [progress for _, _, progress in seen] == [step / 12 for step in range(12)]
+    labels = [label for _, step, _ in seen for label in step]
     assert set(labels) == {0, 1, 2, 3}
     assert 0.1 < labels.count(3) / len(labels) < 0.5, "0.3 of 72 labels are dropped, within 3.7 standard errors"
 
@@ -262,8 +264,8 @@ def test_every_configuration_builds_a_network_of_the_zoos_size(name):
 
 
 def test_budgets_are_equal_where_training_is_compared():
-    """All but the SiT that was trained twice as long, before the others."""
-    compared = [load(name) for name in NAMES if name != "sit-emoji32"]
+    """All but the SiT that was trained twice as long, before the others, and what starts from another's weights."""
+    compared = [made for name in NAMES if name != "sit-emoji32" and (made := load(name)).initial is None]
     assert len({made.budget for made in compared}) == 1
     assert compared[0].budget.batch * compared[0].budget.steps == 320_000
 
@@ -320,7 +322,7 @@ def zoo_elsewhere(tmp_path, monkeypatch):
     shutil.copy(REGISTRY / "sit.toml", registry)
     for module in (zoo.configuration, zoo.variants):
         monkeypatch.setattr(module, "REGISTRY", registry)
-    for module in (zoo.measure, zoo.export):
+    for module in (zoo.measure, zoo.trainer):
         monkeypatch.setattr(module, "RUNS", tmp_path / "runs")
     return registry
 
@@ -388,3 +390,12 @@ def test_snapshots_become_records_and_a_training_curve(zoo_elsewhere, tmp_path):
 def test_a_training_without_snapshots_has_no_curve(zoo_elsewhere, tmp_path):
     with pytest.raises(UsageError, match="holds no snapshot"):
         zoo.measure.snapshots("none", configuration())
+
+
+def test_a_model_that_starts_from_another_waits_for_its_weights(zoo_elsewhere):
+    for card in ("edm", "ect"):
+        shutil.copy(REGISTRY / f"{card}.toml", zoo_elsewhere)
+    made = load("ect-emoji32")
+    with pytest.raises(UsageError, match=r"edm-emoji32/ema-005000.safetensors: no such file") as caught:
+        train.make_trainer("ect-emoji32", made)
+    assert caught.value.hint == "uv run python -m zoo.train edm-emoji32"

@@ -17,7 +17,10 @@ from zoo.alignment import (
     pooled,
 )
 from zoo.objectives import (
+    Batch,
     CleanImage,
+    ConsistencyTuning,
+    Denoising,
     LearnedVariance,
     LogitNormal,
     MeanFlow,
@@ -27,6 +30,10 @@ from zoo.objectives import (
 )
 
 LABELS = torch.arange(8) % 3
+
+
+def batch(images, labels=LABELS, progress=0.0):
+    return Batch(images, labels, progress)
 
 
 def generator():
@@ -72,19 +79,19 @@ def test_the_velocity_of_a_known_image_has_no_loss(images, noise_time):
         return (images - x) / by_image(1 - t) if noise_time == 0 else (x - images) / by_image(t)
 
     objective = Velocity(kind="velocity", noise_time=noise_time, direction=1.0)
-    assert float(objective(Function(knows), images, LABELS, generator())) == pytest.approx(0, abs=1e-5)
+    assert float(objective(Function(knows), batch(images), generator())) == pytest.approx(0, abs=1e-5)
 
 
 def test_the_velocity_that_a_zero_network_misses(images):
-    loss = Velocity(kind="velocity")(Function(zero), images, LABELS, generator())
+    loss = Velocity(kind="velocity")(Function(zero), batch(images), generator())
     assert float(loss) == pytest.approx(1 + 1 / 3, rel=0.05), "Var(noise) + Var(uniform on [-1, 1])"
 
 
 def test_both_directions_of_time_are_one_training(images):
     """The same draws: images, times and targets mirror each other, so that trainings can be compared."""
     forward, backward = Function(zero), Function(zero)
-    one = Velocity(kind="velocity", noise_time=0)(forward, images, LABELS, generator())
-    other = Velocity(kind="velocity", noise_time=1)(backward, images, LABELS, generator())
+    one = Velocity(kind="velocity", noise_time=0)(forward, batch(images), generator())
+    other = Velocity(kind="velocity", noise_time=1)(backward, batch(images), generator())
     assert float(one) == float(other)
     assert torch.allclose(forward.times[0], 1 - backward.times[0])
 
@@ -92,16 +99,16 @@ def test_both_directions_of_time_are_one_training(images):
 def test_opposite_directions_cost_two(images):
     """1 - cos(-v, v), beside the squared error of -v, 4·|v|²."""
     opposite = Function(lambda x, t: (x - images) / by_image(1 - t))
-    plain = Velocity(kind="velocity")(opposite, images, LABELS, generator())
-    directed = Velocity(kind="velocity", direction=0.5)(opposite, images, LABELS, generator())
+    plain = Velocity(kind="velocity")(opposite, batch(images), generator())
+    directed = Velocity(kind="velocity", direction=0.5)(opposite, batch(images), generator())
     assert float(directed - plain) == pytest.approx(0.5 * 2, rel=1e-4)
 
 
 def test_the_clean_image_has_no_loss_and_errors_count_as_velocities(images):
     objective = CleanImage(kind="clean-image", times=LogitNormal(mean=-0.8, std=0.8))
-    assert float(objective(Function(lambda _x, _t: images), images, LABELS, generator())) == 0
+    assert float(objective(Function(lambda _x, _t: images), batch(images), generator())) == 0
     off = Function(lambda _x, _t: images + 0.1)
-    loss = float(objective(off, images, LABELS, generator()))
+    loss = float(objective(off, batch(images), generator()))
     expected = (0.1 / (1 - off.times[0]).clamp_min(0.05)).square().mean()
     assert loss == pytest.approx(float(expected), rel=1e-4)
 
@@ -123,7 +130,7 @@ def test_learned_variance_of_a_network_that_knows_the_image(images):
         return torch.cat([(x - signal.sqrt() * images) / (1 - signal).sqrt(), -torch.ones_like(x)], dim=1)
 
     network = Function(knows)
-    loss = float(objective(network, images, LABELS, generator()))
+    loss = float(objective(network, batch(images), generator()))
     assert 0 not in network.times[0], "the seed draws no first step"
     assert loss == pytest.approx(0, abs=1e-4)
 
@@ -131,7 +138,7 @@ def test_learned_variance_of_a_network_that_knows_the_image(images):
 def test_the_bound_trains_the_variance_and_not_the_mean(images):
     """Its gradient by the noise channels is that of the squared error alone."""
     output = torch.zeros(8, 6, 16, 16, requires_grad=True)
-    loss = LearnedVariance(kind="learned-variance")(Function(lambda _x, _t: output), images, LABELS, generator())
+    loss = LearnedVariance(kind="learned-variance")(Function(lambda _x, _t: output), batch(images), generator())
     (gradient,) = torch.autograd.grad(loss, output)
     noise_draw = generator()
     torch.randint(1000, (8,), generator=noise_draw)
@@ -169,7 +176,7 @@ def mean_flow(**changes):
 def test_the_average_velocity_of_a_known_image_has_no_loss(images):
     """The path to one image is straight: u(x, r, t) = (x - image)/t, whose total derivative is 0."""
     knows = Function(lambda x, rt: (x - images) / by_image(rt[:, 1]))
-    assert float(mean_flow()(knows, images, LABELS, generator())) == pytest.approx(0, abs=1e-6)
+    assert float(mean_flow()(knows, batch(images), generator())) == pytest.approx(0, abs=1e-6)
     r, t = knows.times[0].unbind(1)
     assert bool((r <= t).all())
     assert 0 < int((r < t).sum()) < 8
@@ -179,7 +186,7 @@ def test_the_average_velocity_of_a_known_image_has_no_loss(images):
 def test_the_mean_flow_identity_with_its_total_derivative(images):
     """u = t·x: the target is v - (t - r)·(x + t·v), which no derivative by t or by x alone gives."""
     function = Function(lambda x, rt: by_image(rt[:, 1]) * x)
-    loss = mean_flow()(function, images, LABELS, generator())
+    loss = mean_flow()(function, batch(images), generator())
     noise = torch.randn(images.shape, generator=generator())
     r, t = (value.detach() for value in function.times[0].unbind(1))
     x = by_image(1 - t) * images + by_image(t) * noise
@@ -194,7 +201,7 @@ def test_guidance_of_mean_flow_bends_the_velocity_where_the_class_is_known(image
     """With a constant network u = 2 (derivative 0) the target is ω·v + (1 - ω)·2 for images that have their class."""
     labels = torch.tensor([0, 1, 2, 3, 3, 0, 1, 2])
     function = Function(lambda x, rt: torch.full_like(x, 2.0) + 0 * x * by_image(rt[:, 1]))
-    loss = mean_flow(guidance=3.0)(function, images, labels, generator())
+    loss = mean_flow(guidance=3.0)(function, batch(images, labels), generator())
     noise = torch.randn(images.shape, generator=generator())
     velocity = noise - images
     target = torch.where(by_image(labels == 3), velocity, 3 * velocity - 4)
@@ -202,6 +209,73 @@ def test_guidance_of_mean_flow_bends_the_velocity_where_the_class_is_known(image
     assert float(loss) == pytest.approx(float((error / (error + 1)).mean()), rel=1e-6)
     assert function.labels[0].tolist() == [3] * 8
     assert torch.equal(function.times[0][:, 0], function.times[0][:, 1])
+
+
+class Denoiser(nn.Module):
+    """D(x, σ) that is a function; keeps what it was given."""
+
+    label_dim = 3
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+        self.given = []
+
+    def forward(self, x, sigma, labels):
+        self.given.append((x, sigma, labels))
+        return self.function(x, sigma)
+
+
+def test_denoising_is_weighted_to_start_at_one():
+    """EDM's preconditioning of a network that is zero, c_skip·x, has a weighted loss of 1 where the data have its σ."""
+    images = 0.5 * torch.randn(64, 3, 16, 16, generator=generator())
+    network = Denoiser(lambda x, sigma: by_image(0.25 / (sigma**2 + 0.25)) * x)
+    loss = Denoising(kind="denoising")(network, batch(images, torch.zeros(64, dtype=torch.int64)), generator())
+    assert float(loss) == pytest.approx(1, rel=0.02)
+    ((_, sigma, _),) = network.given
+    assert float(sigma.log().mean()) == pytest.approx(-1.2, abs=4 * 1.2 / 8)
+
+
+def test_denoisers_see_classes_and_no_dropped_ones(images):
+    network = Denoiser(lambda x, _sigma: x)
+    Denoising(kind="denoising")(network, batch(images, torch.tensor([0, 1, 2, 3, 3, 2, 1, 0])), generator())
+    ((_, _, labels),) = network.given
+    assert labels.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0], [0, 0, 0], [0, 0, 1], [0, 1, 0], [1, 0, 0]]
+
+
+def test_consistent_estimates_have_no_loss_and_others_their_distance_over_the_time_between(images):
+    tuning = ConsistencyTuning(kind="consistency-tuning", stages=4)
+    consistent = tuning(Denoiser(lambda _x, _sigma: images), batch(images), generator())
+    assert float(consistent) < 1e-4
+    network = Denoiser(lambda x, sigma: images + by_image(sigma) / 100)
+    loss = float(tuning(network, batch(images, progress=0.9), generator()))
+    (x, t, _), (earlier, r, _) = network.given
+    assert torch.allclose((x - images) / by_image(t), (earlier - images) / by_image(r), atol=1e-4), "one noise"
+    assert bool((r > 1e-6).all())
+    assert loss == pytest.approx(math.sqrt(3 * 16 * 16) / 100, rel=1e-4), "|D(t) - D(r)| is (t - r)/100 a pixel"
+
+
+def test_the_second_time_comes_nearer_with_each_stage():
+    """By the mapping: 1 - r/t is (1 + 8·sigmoid(-t))/2^a; at t = 0 that is 5/2^a, more than 1 for a = 1 and 2."""
+    tuning = ConsistencyTuning(kind="consistency-tuning", stages=4)
+    t = torch.tensor([1e-6, 2.0])
+    slope = 1 + 8 * torch.sigmoid(torch.tensor(-2.0))
+    for stage, progress in enumerate((0.0, 0.3, 0.5, 0.99), 1):
+        r = tuning.earlier(t, progress) / t
+        assert float(r[0]) == pytest.approx(max(0.0, 1 - 5 / 2**stage), abs=1e-5)
+        assert float(r[1]) == pytest.approx(max(0.0, float(1 - slope / 2**stage)), abs=1e-5)
+
+
+def test_where_the_path_has_ended_the_target_is_the_image():
+    images = torch.zeros(8, 3, 16, 16)
+    tuning = ConsistencyTuning(kind="consistency-tuning", stages=1, k=100.0)
+    network = Denoiser(lambda x, _sigma: torch.ones_like(x))
+    loss = float(tuning(network, batch(images), generator()))
+    ((_, t, _), _) = network.given
+    ended = tuning.earlier(t, 0.0) == 0
+    assert 0 < int(ended.sum()) < 8
+    expected = torch.where(ended, math.sqrt(3 * 16 * 16) / t, torch.zeros(())).mean()
+    assert loss == pytest.approx(float(expected), rel=1e-3)
 
 
 class Blocks(nn.Module):
