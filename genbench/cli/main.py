@@ -20,6 +20,7 @@ from genbench.cli import (
     score_command,
     spatial_command,
     store_commands,
+    study_command,
     validate_command,
     weights_commands,
 )
@@ -66,6 +67,7 @@ app.command()(compare_command.compare)
 app.command()(store_commands.sql)
 app.command()(store_commands.leaderboard)
 app.command()(report_command.report)
+app.command()(study_command.study)
 app.add_typer(store_commands.store_app, name="store")
 app.add_typer(cache_commands.cache_app, name="cache")
 app.add_typer(reference_commands.reference_app, name="reference")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 import re
+import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -14,6 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from genbench.cli import main
 from genbench.errors import ConfigError
 from genbench.metrics.catalog import ALIASES
 from genbench.published import (
@@ -227,6 +230,24 @@ def test_the_study_of_irepa_is_one_query(store: Store) -> None:
     )
     # iREPA (arXiv:2512.10794), Figure 4 prints -0.852, -0.847, -0.885, -0.888 and -0.260; digitised to ±0.002.
     assert answer.rows[0] == pytest.approx((-0.852, -0.847, -0.886, -0.889, -0.260, 27), abs=2e-3)
+
+
+def test_the_study_as_a_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    files = [tmp_path / "a.svg", tmp_path / "b.svg", tmp_path / "dark.svg"]
+    for file, theme in zip(files, ("light", "light", "dark"), strict=True):
+        (tmp_path / "results").mkdir(exist_ok=True)
+        arguments = ["study", "irepa", "--svg", str(file), "--theme", theme, "--format", "json"]
+        assert main.run([*arguments, "--results", str(tmp_path / "results"), "--registry", str(REGISTRY)]) == 0
+        printed = {row["measure"]: row["correlation"] for row in json.loads(capsys.readouterr().out)}
+        assert printed == pytest.approx(
+            {"lds": -0.852, "cds": -0.847, "srss": -0.886, "rmsc": -0.889, "linear_probe": -0.260}, abs=2e-3
+        )
+    drawn = [file.read_bytes() for file in files]
+    assert drawn[0] == drawn[1] != drawn[2]
+    ET.fromstring(drawn[0])
+    assert main.run(["study", "--svg", str(tmp_path), "--results", str(tmp_path / "results")]) == 2
+    assert "name a file that can be written" in capsys.readouterr().err
 
 
 def test_a_broken_file_is_left_out_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ agreement     rank correlation of metrics over runs
 sample_size   Fréchet distance against the number of images
 classes       contributions of classes to a Fréchet distance
 training      value against epochs
+encoders      iREPA's study of 27 encoders, from published figures
 correlogram   mean cosine of patch tokens against their distance, generated and real
 
 matplotlib and Jinja2 are of the extra ``report``.
