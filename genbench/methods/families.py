@@ -178,6 +178,14 @@ FAMILIES: dict[str, Family] = {
         module="genbench.methods.meanflow.unet:MeanFlowUNet",
         tiny=SMALL_UNET,
     ),
+    "rectified-flow": Family(
+        sampler="genbench.methods.rectified_flow.sampler:RectifiedFlowSampler",
+        network="genbench.methods.edm.settings:EDMNetwork",
+        settings="genbench.methods.rectified_flow.settings:RectifiedFlowSettings",
+        version="1",
+        module="genbench.methods.edm.network:EDMDenoiser",
+        tiny=SMALL_UNET,
+    ),
     "repa": Family(
         sampler="genbench.methods.repa.sampler:REPASampler",
         network="genbench.methods.repa.settings:REPANetwork",

@@ -1,0 +1,1 @@
+"""2-rectified flow++: EDM's networks as the velocity of a rectified flow."""
