@@ -196,18 +196,28 @@ class MeanFlow(Loss):
         noise = torch.randn(images.shape, generator=generator)
         pair = torch.stack([self.times.draw(n, generator), self.times.draw(n, generator)]).sort(dim=0)
         r, t = pair.values
-        r = torch.where(torch.rand(n, generator=generator) < self.apart, r, t)
+        apart = torch.rand(n, generator=generator) < self.apart
         x = _by_image(1 - t) * images + _by_image(t) * noise
         velocity = self._guided(network, x, t, labels, noise - images)
+        together = ~apart
+        predicted = network(x[together], torch.stack([t, t], dim=1)[together], labels[together])
+        errors = [predicted.float() - velocity[together]]
+        if apart.any():
+            errors.append(self._identity(network, x[apart], r[apart], t[apart], labels[apart], velocity[apart]))
+        error = torch.cat(errors).square().flatten(1).sum(1)
+        return (error / (error.detach() + self.c)).mean()
+
+    @staticmethod
+    def _identity(network: nn.Module, x: Tensor, r: Tensor, t: Tensor, labels: Tensor, velocity: Tensor) -> Tensor:
+        """u - (v - (t - r)·du/dt), with the second term held fixed."""
 
         def average(x: Tensor, r: Tensor, t: Tensor) -> Tensor:
             return network(x, torch.stack([r, t], dim=1), labels)  # type: ignore[no-any-return]
 
-        with sdpa_kernel(SDPBackend.MATH):  # the fused attention has no forward derivative
+        # The fused attention has no forward derivative, and rounding of half types would drown what is left of it.
+        with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", enabled=False):
             predicted, derivative = jvp(average, (x, r, t), (velocity, torch.zeros_like(r), torch.ones_like(t)))
-        target = velocity - _by_image(t - r) * derivative.detach()
-        error = (predicted - target).square().flatten(1).sum(1)
-        return (error / (error.detach() + self.c)).mean()
+        return predicted - (velocity - _by_image(t - r) * derivative.detach())
 
     def _guided(self, network: nn.Module, x: Tensor, t: Tensor, labels: Tensor, velocity: Tensor) -> Tensor:
         """The velocity towards which guidance bends; where the class was dropped already it stays as it is."""
@@ -215,7 +225,7 @@ class MeanFlow(Loss):
             return velocity
         null = torch.full_like(labels, int(network.num_classes))  # type: ignore[arg-type]
         with torch.no_grad():
-            unconditional = network(x, torch.stack([t, t], dim=1), null)
+            unconditional = network(x, torch.stack([t, t], dim=1), null).float()
         guided = self.guidance * velocity + (1 - self.guidance) * unconditional
         return torch.where(_by_image(labels == null), velocity, guided)
 
