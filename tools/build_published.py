@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from genbench.published import read_rows, row_model
+from genbench.published import OUTSIDE, read_rows, row_model
 from tools.published_names import DATASETS, METHODS, OTHER, PROTOCOLS, VARIANT_METHODS, VARIANT_REFERENCES, Component
 
 REGISTRY = Path(__file__).parent.parent / "registry"
@@ -33,7 +33,13 @@ Source = dict[str, str]
 Row = dict[str, Any]
 
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
+_MODELS = re.compile(r"(\S+) / (\S+)")
 _BITS = re.compile(r"([\d.]+)/([\d.]+)")
+_RECONSTRUCTION = frozenset({"rfid", "psnr", "ssim", "lpips"})
+_NO_PROTOCOL = dict.fromkeys(("n", "evaluator", "reference"))
+"""A cost, or a change, is measured otherwise than the quality of generated images."""
+_NO_GENERATOR = dict.fromkeys(("guidance", "sampler", "nfe"))
+"""What a tokenizer reconstructs does not depend on the generator of the row."""
 _UNCITED = re.compile(
     r"\s*\((?:lib(?:rary)? (?:ids?|text)|id \d+|pages search|see md)[^()]*\)|,? ?\((?:as read )?see md\)"
     r"|;? ?(?:params )?via lib id \d+| ?\(?lib(?:rary)? ids? [\d, ]+\d\)?| read in an earlier search"
@@ -42,7 +48,7 @@ _UNCITED = re.compile(
 
 def figures(table: str, rows: Iterable[Source]) -> Iterator[Row]:
     """The figures of one collected table."""
-    for row in rows:
+    for row in (single for printed in rows for single in _unfolded(printed)):
         common = {**_common(table, row), **_settings(row)}
         image = common["conditioning"] == "image"
         for column in ("fid", "sfid", "is", "precision", "recall"):
@@ -50,6 +56,16 @@ def figures(table: str, rows: Iterable[Source]) -> Iterator[Row]:
                 metric = "rfid" if image and column == "fid" else column
                 yield {**common, "metric": metric, **_value(row[column])}
         yield from _others(common, row)
+
+
+def _unfolded(row: Source) -> Iterator[Source]:
+    """``MAGE-B / MAGE-L`` with one quantity and two values is two rows."""
+    values, models = row["other_value"].split("; "), _MODELS.search(row["variant"])
+    if ";" in row["other_metric"] or len(values) == 1 or models is None:
+        yield row
+        return
+    for value, model in zip(values, models.groups(), strict=True):
+        yield {**row, "variant": row["variant"].replace(models[0], model), "other_value": value}
 
 
 def _common(table: str, row: Source) -> Row:
@@ -156,7 +172,7 @@ def _value(text: str) -> Row:
 def _parts(row: Source) -> list[tuple[Component, str]]:
     """What ``other_metric`` and ``other_value`` hold: names and values that ``;`` separates."""
     names, values = row["other_metric"].split(";"), row["other_value"].split(";")
-    pairs = [(name.strip(), value.strip()) for name, value in zip(names, values, strict=False)]
+    pairs = [(name.strip(), value.strip()) for name, value in zip(names, values, strict=True)]
     return [(OTHER[name], value) for name, value in pairs if value]
 
 
@@ -187,7 +203,12 @@ def _other(common: Row, component: Component, number: str, printed: str) -> Row:
     arrow = f"printed as {printed}" if "->" in printed else ""
     told = "; ".join(filter(None, [common["note"], component.note, arrow]))
     variant = f"{common['variant']}{component.suffix}"
-    return {**common, "metric": component.metric, **value, **component.bits, "variant": variant, "note": told}
+    row = {**common, "metric": component.metric, **value, **component.bits, "variant": variant, "note": told}
+    if component.metric in OUTSIDE:
+        return row | _NO_PROTOCOL
+    if component.metric in _RECONSTRUCTION and common["conditioning"] != "image":
+        return row | _NO_PROTOCOL | _NO_GENERATOR | {"conditioning": "image"}
+    return row
 
 
 def fdr6(rows: Iterable[Source]) -> Iterator[Row]:

@@ -38,7 +38,7 @@ PUBLISHED = REGISTRY / "published"
 
 ROWS = {
     "figures-transformers.csv": 2087,
-    "figures-tokens.csv": 1083,
+    "figures-tokens.csv": 1086,
     "figures-few-step.csv": 936,
     "fdr6.csv": 33,
     "epochs-to-fid2.csv": 8,
@@ -75,8 +75,11 @@ def test_reconstructions_and_generated_images_are_told_apart() -> None:
     for figure in all_figures():
         if figure.metric == "fid":
             assert figure.conditioning != "image", figure
-        if figure.metric in {"psnr", "ssim", "lpips"}:
+        if figure.metric in {"rfid", "psnr", "ssim", "lpips"}:
             assert figure.conditioning == "image", figure
+            assert figure.evaluator is None, figure
+        if figure.metric in OUTSIDE:
+            assert figure.reference is None, figure
 
 
 @pytest.mark.parametrize(
@@ -94,6 +97,8 @@ def test_reconstructions_and_generated_images_are_told_apart() -> None:
         # BiDM (arXiv:2412.05926): one bit a weight and an activation; milliseconds and microseconds are seconds.
         ("bidm", "fid", 22.74, {"weight_bits": 1, "activation_bits": 1, "dataset": "lsun-bedroom"}),
         ("flowturbo", "seconds-per-image", 0.038, {"variant": "H1P5R3"}),
+        # One line of a table, two models.
+        ("rcg", "images-per-second", 2.2, {"variant": "RCG throughput MAGE-L"}),
         # The same letters, two papers.
         ("sid", "fid", 1.524, {"resolution": 64}),
         ("simple-diffusion", "fid", 2.44, {"system": "SiD"}),
