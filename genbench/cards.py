@@ -92,6 +92,16 @@ class Checkpoint(Strict):
     """Passes over the training data until then."""
 
 
+class Guide(Strict):
+    """The weaker network of autoguidance (arXiv:2406.02507), for presets whose `guidance` is ``autoguidance``."""
+
+    network: dict[str, Any]
+    """Its constructor arguments, of the variant's family."""
+    weights: Weights
+    manifest: str | None = None
+    """As `Variant.manifest`."""
+
+
 class Variant(Strict):
     """One set of weights of a method, and how the authors sample from it."""
 
@@ -108,6 +118,7 @@ class Variant(Strict):
     manifest: str | None = None
     """``registry/manifests/<name>.json``, the official keys and shapes that the network must have."""
     weights: Weights | None = None
+    guide: Guide | None = None
     decoder: Decoder | None = None
     """None for models of pixels."""
     checkpoint: Checkpoint | None = None

@@ -149,8 +149,16 @@ class Costs(Strict):
 
     parameters: int | None = None
     weight_bytes: int | None = None
-    nfe: int | None = None
-    """Network evaluations an image, guidance not doubled."""
+    """Files."""
+    nfe: float | None = None
+    """Network evaluations an image, guidance not doubled; a mean where solvers choose their steps."""
+    flops_per_image: int | None = None
+    """Floating-point operations of every network, guidance doubling and latent decoder included; a multiply-add is
+    two."""
+    bops_per_image: int | None = None
+    """Σ multiply-adds · bits of a weight · bits of an activation, of linear and convolution layers."""
+    packed_weight_bytes: int | None = None
+    """Parameters that sampling uses, at the bits that the preset keeps them in."""
     seconds_per_image: float | None = None
     """Sampling alone, averaged over all shards, whichever call filled them."""
     extraction_seconds_per_image: float | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from genbench import console, provenance
 from genbench.answers import Evidence, answers, numbered_labels
@@ -20,8 +21,10 @@ from genbench.errors import GenbenchError, StoreError, UsageError
 from genbench.evaluation import Extraction, Features, Subject, gather, gather_exact, pixels, plan_subject
 from genbench.images.datasets import training_labels
 from genbench.images.grid import grid, write_png
+from genbench.methods.efficiency import Efficiency, count
 from genbench.methods.families import Sampler
-from genbench.methods.loading import WeightsOnDisk, find_weights, load_sampler
+from genbench.methods.loading import WeightsOnDisk, find_weights, identity, load_sampler
+from genbench.methods.noise import SeededNoise
 from genbench.methods.runs import Run
 from genbench.metrics.labels import Labels
 from genbench.plan import Plan, labels
@@ -100,10 +103,7 @@ class Block:
     @cached_property
     def run_digest(self) -> str:
         """Identity of everything that can change a pixel."""
-        if self.weights is None:
-            return self.run.digest(None)
-        decoder = self.weights.decoder
-        return self.run.digest(self.weights.sha256, decoder.digest if decoder else None)
+        return identity(self.run, self.weights)
 
     @cached_property
     def _labels(self) -> npt.NDArray[np.int64]:
@@ -144,12 +144,19 @@ class Block:
             quantise=self.run.variant.quantise,
             resolution=self.run.variant.resolution,
             device=self.settings.device,
+            efficiency=self._efficiency(),
         )
+
+    def _efficiency(self) -> Efficiency | None:
+        """Counted on the block's first image, which is sampled once more."""
+        seed = self.protocol.suite.seeds(self.number).start
+        label = torch.from_numpy(self._labels[:1]).to(self.settings.device)
+        return count(self.sampler, SeededNoise([seed], self.settings.device), label)
 
     @cached_property
     def sampler(self) -> Sampler:
         """Loaded when the first image is missing."""
-        return load_sampler(self.run, self.weights, self.settings.device)
+        return load_sampler(self.run, self.weights, self.settings.device, registry=self.settings.registry)
 
     @cached_property
     def plan(self) -> Plan:
@@ -304,12 +311,16 @@ def _costs(block: Block, features: Features, wall: float) -> Costs:
     n = sum(shard.size for shard in block.subject.shards[: len(features.facts)])
     complete = len(features.facts) == len(block.subject.shards)
     costs = [facts["costs"] for facts in features.facts]
+    known = costs[0] if costs else {}
     nfe = [cost["nfe"] for cost in costs if cost["nfe"] is not None]
     peaks = [facts["peak_memory_bytes"] for facts in features.facts if facts.get("peak_memory_bytes")]
     return Costs(
-        parameters=costs[0]["parameters"] if costs else None,
+        parameters=known.get("parameters"),
         weight_bytes=block.weights.bytes if block.weights else None,
         nfe=sum(nfe) / len(nfe) if nfe else None,
+        flops_per_image=known.get("flops"),
+        bops_per_image=known.get("bops"),
+        packed_weight_bytes=known.get("weight_bytes"),
         seconds_per_image=sum(f["making_seconds"] for f in features.facts) / n if complete else None,
         extraction_seconds_per_image=sum(f["extracting_seconds"] for f in features.facts) / n if complete else None,
         peak_memory_bytes=max(peaks, default=None),

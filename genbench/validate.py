@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from genbench.cards import MethodCard, Variant
+from genbench.cards import Guide, MethodCard, Variant
 from genbench.errors import ConfigError, GenbenchError
 from genbench.methods.families import Family, Sampler, build_sampler, import_object
 from genbench.methods.latents.decoder import ImageDecoder
@@ -44,11 +45,13 @@ def validate(card: MethodCard, manifests: Sequence[Path]) -> Iterator[Finding]:
     `manifests` are the folders where official keys and shapes are looked up, first one first.
     """
     for name, variant in card.variants.items():
-        checks: Sequence[tuple[str, Callable[[], str | None]]] = (
-            ("presets", lambda name=name: _presets(card, name)),  # type: ignore[misc]
-            ("keys", lambda name=name, variant=variant: _keys(card, name, variant, manifests)),  # type: ignore[misc]
-            ("sample", lambda name=name: _sample(card, name)),  # type: ignore[misc]
-        )
+        checks: list[tuple[str, Callable[[], str | None]]] = [
+            ("presets", partial(_presets, card, name)),
+            ("keys", partial(_keys, card, name, variant, manifests)),
+            ("sample", partial(_sample, card, name)),
+        ]
+        if variant.guide:
+            checks.insert(2, ("guide's keys", partial(_keys, card, name, variant.guide, manifests)))
         for title, answer in checks:
             try:
                 detail = answer()
@@ -74,26 +77,26 @@ def _presets(card: MethodCard, name: str) -> str:
     return f"{len(found)} with a digest each"
 
 
-def _keys(card: MethodCard, name: str, variant: Variant, folders: Sequence[Path]) -> str | None:
+def _keys(card: MethodCard, name: str, given: Variant | Guide, folders: Sequence[Path]) -> str | None:
     """The network has the official keys and shapes, but for those that its family drops."""
-    if variant.manifest is None:
+    if given.manifest is None:
         return None
     family = _runs(card, name)[0].family
     if family.module is None:
         raise ConfigError(f"{family.sampler} names no network to compare with a manifest", hint="leave manifest out")
-    manifest = _manifest(variant.manifest, folders)
+    manifest = _manifest(given.manifest, folders)
     ignored = tuple(manifest.get("ignore_prefixes", ()))
     expected = {k: tuple(v) for k, v in manifest["keys"].items() if not k.startswith(ignored)}
-    module = _on_meta(family.module, variant.network, name)
+    module = _on_meta(family.module, given.network, name)
     built = {k: tuple(v.shape) for k, v in module.state_dict().items()}
     if built != expected:
         other = sorted(k for k in expected.keys() ^ built.keys()) or [k for k in built if built[k] != expected[k]]
         raise ConfigError(
-            f"{len(other)} keys or shapes are not those of {variant.manifest}: {', '.join(other[:5])}",
+            f"{len(other)} keys or shapes are not those of {given.manifest}: {', '.join(other[:5])}",
             hint="correct the network's arguments in the card",
         )
     parameters = sum(p.numel() for p in module.parameters())
-    return f"{len(built)} keys of {variant.manifest}, {parameters:,} parameters"
+    return f"{len(built)} keys of {given.manifest}, {parameters:,} parameters"
 
 
 def _manifest(name: str, folders: Sequence[Path]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -229,16 +230,24 @@ FAMILIES: dict[str, Family] = {
 }
 
 
-def family(name: str, where: str) -> Family:
-    """The family of that name, or the user's own class if `name` is ``module:Class``.
+ENTRY_POINTS = "genbench.samplers"
+"""Entry-point group by which installed packages offer sampler classes, each under a family's name."""
 
-    The version of a user's class is the SHA-256 of the file that defines it, so that editing it changes run digests.
+
+def family(name: str, where: str) -> Family:
+    """The family of that name: genbench's, an installed package's, or the user's own class as ``module:Class``.
+
+    The version of a class that is not genbench's is the SHA-256 of the file that defines it, so that editing it changes
+    run digests.
     Raises `UsageError` for an unknown family, and `ConfigError` for a class that cannot be imported or has no source.
     """
     if ":" not in name:
-        if name not in FAMILIES:
-            raise unknown("sampler family", name, FAMILIES, where=where)
-        return FAMILIES[name]
+        if name in FAMILIES:
+            return FAMILIES[name]
+        offered = {entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS)}
+        if name not in offered:
+            raise unknown("sampler family", name, [*FAMILIES, *offered], where=where)
+        name = offered[name]
     target = import_object(name, where)
     try:
         source = inspect.getsourcefile(target)

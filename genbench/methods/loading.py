@@ -15,6 +15,7 @@ from genbench.errors import ConfigError, WeightsError
 from genbench.methods.families import Sampler, build_sampler
 from genbench.methods.latents.decoder import Decoded, ImageDecoder, LatentDecoder, latent_statistics
 from genbench.methods.latents.families import build_decoder
+from genbench.methods.resemblance import resemblance
 from genbench.methods.runs import Run
 from genbench.weights import WeightFile, load_tensors, locate
 
@@ -62,11 +63,12 @@ class WeightsOnDisk(NamedTuple):
     path: Path
     sha256: str
     decoder: DecoderOnDisk | None = None
+    guide: FileOnDisk | None = None
 
     @property
     def bytes(self) -> int:
-        """Size of every file, the decoder's included."""
-        files = [self.path]
+        """Size of every file, the guide's and the decoder's included."""
+        files = [self.path] + ([self.guide.path] if self.guide else [])
         if self.decoder is not None:
             files += [file.path for file in (self.decoder.weights, self.decoder.statistics) if file is not None]
         return sum(file.stat().st_size for file in files)
@@ -97,7 +99,15 @@ def find_weights(run: Run, *, cache: Path, registry: Sequence[Path]) -> WeightsO
     decoder = None
     if card is not None and use is not None and (source := use.weights or card.weights) is not None:
         decoder = DecoderOnDisk(card, use, find(source), find(use.statistics) if use.statistics else None)
-    return WeightsOnDisk(*find(weights), decoder)
+    return WeightsOnDisk(*find(weights), decoder, find(run.guide.weights) if run.guide else None)
+
+
+def identity(run: Run, weights: WeightsOnDisk | None) -> str:
+    """Digest of everything that can change a pixel of the run."""
+    if weights is None:
+        return run.digest(None)
+    decoder, guide = weights.decoder, weights.guide
+    return run.digest(weights.sha256, decoder.digest if decoder else None, guide.sha256 if guide else None)
 
 
 def _check_tokenizer(run: Run, card: DecoderCard | None) -> None:
@@ -114,29 +124,46 @@ def _check_tokenizer(run: Run, card: DecoderCard | None) -> None:
         )
 
 
-def load_sampler(run: Run, weights: WeightsOnDisk | None, device: str) -> Sampler:
+def load_sampler(run: Run, weights: WeightsOnDisk | None, device: str, *, registry: Sequence[Path] = ()) -> Sampler:
     """Build the run's sampler on `device`, with its latent decoder if it has one.
 
-    Raises `WeightsError` when a file has no such entry or prefix as the card names, or does not fit the network.
+    Raises `WeightsError` when a file has no such entry or prefix as the card names, or does not fit the network; the
+    manifests in `registry` say what it is then.
     """
-    source = run.variant.weights
+    state = _network_state(run, weights)
     found = weights.decoder if weights else None
     decoder = _decoder(found, torch.device(device)) if found else None
-    sampler = build_sampler(
-        run.family,
-        f"{run.method}.toml: variants.{run.variant_name}",
-        network=run.variant.network,
-        settings=run.settings,
-        state=_state(weights.path, source) if weights and source else None,
-        device=torch.device(device),
-        decoder=decoder,
-    )
+    try:
+        sampler = build_sampler(
+            run.family,
+            f"{run.method}.toml: variants.{run.variant_name}",
+            network=run.network,
+            settings=run.settings,
+            state=state,
+            device=torch.device(device),
+            decoder=decoder,
+        )
+    except WeightsError as error:
+        looks = resemblance(state, [folder / "manifests" for folder in registry]) if state and weights else None
+        if looks is None or weights is None:
+            raise
+        raise WeightsError(f"{weights.path}: {error}; {looks}", hint=error.hint) from error
     if found is None or decoder is None:
         return sampler
     statistics = latent_statistics(found.statistics.path) if found.statistics else None
     return Decoded(
         sampler, LatentDecoder(decoder, scale=found.use.scale, statistics=statistics, resize=found.use.resize)
     )
+
+
+def _network_state(run: Run, weights: WeightsOnDisk | None) -> dict[str, Tensor] | None:
+    source = run.variant.weights
+    if weights is None or source is None:
+        return None
+    state = _state(weights.path, source)
+    if weights.guide and run.guide:
+        state |= {f"guide.{key}": value for key, value in _state(weights.guide.path, run.guide.weights).items()}
+    return state
 
 
 def _decoder(found: DecoderOnDisk, device: torch.device) -> ImageDecoder:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from genbench.cards import MethodCard, Scalar, Variant, variants
+from genbench.cards import Guide, MethodCard, Scalar, Variant, variants
 from genbench.digest import digest
 from genbench.errors import UsageError, unknown
 from genbench.methods.families import Family, family, network_model, settings_model
@@ -35,7 +35,17 @@ class Run:
         """``variant@preset``."""
         return f"{self.variant_name}@{self.preset}"
 
-    def digest(self, weights_sha256: str | None, decoder: str | None = None) -> str:
+    @property
+    def guide(self) -> Guide | None:
+        """The weaker network that the preset is guided by."""
+        return self.variant.guide if self.settings.get("guidance") == "autoguidance" else None
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """Arguments of the network, with those of its guide where the preset needs one."""
+        return {**self.variant.network, **({"guide": self.guide.network} if self.guide else {})}
+
+    def digest(self, weights_sha256: str | None, decoder: str | None = None, guide_sha256: str | None = None) -> str:
         """Identity of everything that can change a pixel; names, summaries and claims are left out.
 
         `decoder` is the identity of the latent decoder, which covers its files.
@@ -44,8 +54,9 @@ class Run:
             {
                 "sampler": self.family.sampler,
                 "version": self.family.version,
-                "network": self.variant.network,
+                "network": self.network,
                 "weights": weights_sha256,
+                **({"guide": guide_sha256} if guide_sha256 else {}),
                 **self._part_of_weights(),
                 "decoder": decoder,
                 "quantise": self.variant.quantise,
@@ -94,6 +105,8 @@ def make_run(card: MethodCard, variant_name: str, preset: str, overrides: Mappin
     given = {**variant.presets[preset], **overrides}
     if arguments := network_model(chosen, where):
         check(arguments, variant.network, f"{where}.network")
+        if variant.guide:
+            check(arguments, variant.guide.network, f"{where}.guide.network")
     model = settings_model(chosen, where)
     place = f"{where}.presets.{preset}" + (" with --set" if overrides else "")
     settings = check(model, given, place).model_dump(mode="json") if model else dict(given)

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from genbench.methods.networks import build, check_labels, evaluate, parameters
 from genbench.methods.noise import Noise
-from genbench.methods.weight_formats import quantise
 from genbench.methods.settings import NetworkSettings
 from genbench.methods.solvers import Solution
+from genbench.methods.weight_formats import quantise
 
 M = TypeVar("M", bound=nn.Module)
 S = TypeVar("S", bound=NetworkSettings)

@@ -50,6 +50,12 @@ class TransformerNetwork(Strict):
         return self
 
 
+def check_interval(start: float, end: float) -> None:
+    """Raise `ValueError` for an interval of guidance that ends before it starts."""
+    if start > end:
+        raise ValueError(f"guidance from {start} to {end} ends before it starts")
+
+
 def check_rotary(width: int, heads: int) -> None:
     """Raise `ValueError` where heads of such a width have no rotary positions of two axes."""
     if width // heads % 4:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -13,15 +13,18 @@ from safetensors.torch import save_file
 from genbench.cards import Decoder, DecoderCard, load_card, load_cards, load_decoder
 from genbench.errors import ConfigError, UsageError, WeightsError
 from genbench.methods.dit.network import DiT
+from genbench.methods.families import import_object
 from genbench.methods.initialisation import initialise
 from genbench.methods.latents.autoencoder import Autoencoder
 from genbench.methods.latents.decoder import latent_statistics
 from genbench.methods.latents.families import DECODERS, decoder_network
 from genbench.methods.latents.settings import AutoencoderNetwork
-from genbench.methods.loading import WeightsOnDisk, find_weights, load_sampler
+from genbench.methods.loading import WeightsOnDisk, find_weights, identity, load_sampler
 from genbench.methods.noise import SeededNoise
 from genbench.methods.rae.decoder import RAEDecoder, RAEImageDecoder
+from genbench.methods.rae.network import DiTDH
 from genbench.methods.rae.settings import ImageDecoderNetwork
+from genbench.methods.resemblance import resemblance
 from genbench.methods.runs import Run, make_run
 from genbench.methods.sit.sampler import SiTSampler
 from genbench.weights import load_tensors
@@ -326,3 +329,96 @@ def test_a_part_that_the_checkpoint_does_not_have_is_named(tmp_path: Path, part:
 def test_the_part_of_a_checkpoint_is_in_the_digest_of_a_run(tmp_path: Path) -> None:
     parts = ["", 'entry = "ema"', 'entry = "model"', 'prefix = "ema"', 'entry = "ema"\nprefix = "net."']
     assert len({boxed(tmp_path, part).digest("0" * 64) for part in parts}) == len(parts)
+
+
+GUIDED = """
+[method]
+id = "guided"
+name = "Guided"
+title = "Guided"
+sampler = "rae"
+[variants.guided]
+summary = "a network and a weaker one"
+dataset = "imagenet"
+resolution = 4
+classes = 3
+quantise = "round"
+default_preset = "plain"
+network = {input_size = 4, in_channels = 3, hidden_size = [16, 16], depth = [2, 1], num_heads = [2, 2], num_classes = 3}
+presets.plain = { steps = 3 }
+presets.guided = { steps = 3, guidance = "autoguidance", scale = 2.0 }
+[variants.guided.weights]
+file = "strong.safetensors"
+[variants.guided.guide]
+network = {input_size = 4, in_channels = 3, hidden_size = [8, 16], depth = [1, 1], num_heads = [2, 2], num_classes = 3}
+weights = { file = "weak.safetensors" }
+"""
+
+
+def guided(tmp_path: Path, preset: str) -> tuple[Run, WeightsOnDisk]:
+    path = tmp_path / "guided.toml"
+    path.write_text(GUIDED)
+    run = make_run(load_card(path), "guided", preset, {})
+    (tmp_path / "weights").mkdir(exist_ok=True)
+    found = find_weights(run, cache=tmp_path / "cache", registry=[tmp_path])
+    assert found is not None
+    return run, found
+
+
+def random_dh(network: dict[str, Any], path: Path) -> None:
+    torch.manual_seed(len(str(network)))
+    state = {key: 0.3 * torch.randn_like(value) for key, value in DiTDH(**network).state_dict().items()}
+    path.parent.mkdir(exist_ok=True)
+    save_file(state, path)
+
+
+def test_a_guide_is_loaded_for_the_presets_that_need_it(tmp_path: Path) -> None:
+    path = tmp_path / "guided.toml"
+    path.write_text(GUIDED)
+    variant = load_card(path).variants["guided"]
+    assert variant.guide is not None
+    random_dh(variant.network, tmp_path / "weights" / "strong.safetensors")
+    plain, files = guided(tmp_path, "plain")
+    assert files.guide is None
+    with pytest.raises(WeightsError, match=r"weak\.safetensors"):
+        guided(tmp_path, "guided")
+    random_dh(variant.guide.network, tmp_path / "weights" / "weak.safetensors")
+    run, both = guided(tmp_path, "guided")
+    assert both.bytes > files.bytes
+    noise, labels = SeededNoise([1, 2]), torch.tensor([0, 2])
+    images = [load_sampler(r, w, "cpu").sample(noise, labels) for r, w in ((plain, files), (run, both))]
+    assert not torch.allclose(images[0], images[1], atol=1e-2)
+    digests = {identity(r, w) for r, w in ((plain, files), (run, both), (run, both._replace(guide=both.decoder)))}
+    assert len(digests) == 3
+
+
+@pytest.mark.parametrize(
+    ("card", "variant", "said"),
+    [
+        ("dit", "dit-xl2-256", "exactly the keys and shapes of dit-XL-2-256"),
+        ("lightningdit", "lightningdit-xl1-256-800ep", "exactly the keys and shapes of lightningdit-XL-1"),
+    ],
+)
+def test_a_file_of_another_network_is_recognised(card: str, variant: str, said: str) -> None:
+    official = load_card(REGISTRY / f"{card}.toml")
+    run = make_run(official, variant, official.variants[variant].default_preset, {})
+    assert run.family.module is not None
+    with torch.device("meta"):
+        state = import_object(run.family.module, card)(**run.variant.network).state_dict()
+    assert said in (resemblance(state, [REGISTRY / "manifests"]) or "")
+    fewer = {key: value for key, value in state.items() if "blocks.7." not in key}
+    assert card in (resemblance(fewer, [REGISTRY / "manifests"]) or "")
+
+
+def test_a_file_that_fits_nothing_is_not_guessed_at() -> None:
+    assert resemblance({"conv.weight": torch.zeros(3)}, [REGISTRY / "manifests"]) is None
+
+
+def test_the_error_of_a_file_that_does_not_fit_says_what_it_is(tmp_path: Path) -> None:
+    run = boxed(tmp_path, "")
+    path = tmp_path / "boxed.safetensors"
+    save_file({"conv.weight": torch.zeros(3)}, path)
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests" / "odd-B.json").write_text('{"keys": {"conv.weight": [3]}}')
+    with pytest.raises(WeightsError, match=r"boxed\.safetensors: .*unexpected conv\.weight.*shapes of odd-B"):
+        load_sampler(run, WeightsOnDisk(path, "0" * 64), "cpu", registry=[tmp_path])

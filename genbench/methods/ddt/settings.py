@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from genbench.methods.settings import NetworkSettings
+from genbench.methods.settings import NetworkSettings, check_interval
 from genbench.schema import Strict
 
 
@@ -62,6 +62,7 @@ class DDTSettings(NetworkSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> DDTSettings:
+        check_interval(self.cfg_start, self.cfg_end)
         if self.noise != "none" and self.order > 1:
             raise ValueError(f"steps with noise are of order 1, not {self.order}")
         if self.share > self.steps:

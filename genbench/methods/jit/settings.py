@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from genbench.methods.settings import NetworkSettings, TransformerNetwork, check_rotary
+from genbench.methods.settings import NetworkSettings, TransformerNetwork, check_interval, check_rotary
 
 
 class JiTNetwork(TransformerNetwork):
@@ -39,3 +39,8 @@ class JiTSettings(NetworkSettings):
     """Standard deviation of the noise that sampling starts from (2 at 512 pixels)."""
     t_eps: float = Field(default=0.05, gt=0, lt=1)
     """Least 1 - t that the way to the predicted image is divided by."""
+
+    @model_validator(mode="after")
+    def _guides(self) -> Self:
+        check_interval(self.cfg_start, self.cfg_end)
+        return self

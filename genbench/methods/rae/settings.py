@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from genbench.methods.settings import NetworkSettings, check_rotary
+from genbench.methods.settings import NetworkSettings, check_interval, check_rotary
 from genbench.schema import Strict
 
 Pair = tuple[PositiveInt, PositiveInt]
@@ -83,3 +83,8 @@ class RAESettings(NetworkSettings):
     t_min: float = Field(default=0.0, ge=0, le=1)
     t_max: float = Field(default=1.0, ge=0, le=1)
     """Guided at times from one to the other, themselves included; 1 is noise."""
+
+    @model_validator(mode="after")
+    def _guides(self) -> RAESettings:
+        check_interval(self.t_min, self.t_max)
+        return self

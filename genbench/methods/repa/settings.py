@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from genbench.methods.dit.settings import DiTNetwork
-from genbench.methods.settings import NetworkSettings
+from genbench.methods.settings import NetworkSettings, check_interval
 
 
 class REPANetwork(DiTNetwork):
@@ -42,6 +42,5 @@ class REPASettings(NetworkSettings):
             raise ValueError(f"an sde is integrated by euler, not {self.integrator}")
         if self.mode == "sde" and self.steps < 2:
             raise ValueError("an sde has 2 steps or more")
-        if self.guidance_low > self.guidance_high:
-            raise ValueError(f"guidance_low {self.guidance_low} is above guidance_high {self.guidance_high}")
+        check_interval(self.guidance_low, self.guidance_high)
         return self
