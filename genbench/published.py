@@ -29,6 +29,7 @@ from genbench.schema import Strict, check
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Bound = Literal["<", "<=", ">", ">="]
 Evidence = Literal["paper", "abstract", "repository", "issue", "rerun", "secondary"]
+Labels = Literal["uniform", "balanced"]
 Conditioning = Literal["class", "text", "image", "none"]
 
 
@@ -116,6 +117,8 @@ class Figure(Strict):
     """The source gives a limit, not a value."""
     n: int | None = Field(default=None, gt=0)
     """Scored images; none where not stated."""
+    labels: Labels | None = None
+    """How the classes of the images were drawn; none where not stated."""
     evaluator: Text | None = None
     """Program that measured; none where not stated."""
     reference: Text | None = None

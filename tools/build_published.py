@@ -17,7 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from genbench.published import OUTSIDE, read_rows, row_model
-from tools.published_names import DATASETS, METHODS, OTHER, PROTOCOLS, VARIANT_METHODS, VARIANT_REFERENCES, Component
+from tools.published_names import (
+    DATASETS,
+    LABELS,
+    METHODS,
+    OTHER,
+    PROTOCOLS,
+    VARIANT_METHODS,
+    VARIANT_REFERENCES,
+    Component,
+)
 
 REGISTRY = Path(__file__).parent.parent / "registry"
 EVIDENCE = {
@@ -36,7 +45,7 @@ _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 _MODELS = re.compile(r"(\S+) / (\S+)")
 _BITS = re.compile(r"([\d.]+)/([\d.]+)")
 _RECONSTRUCTION = frozenset({"rfid", "psnr", "ssim", "lpips"})
-_NO_PROTOCOL = dict.fromkeys(("n", "evaluator", "reference"))
+_NO_PROTOCOL = dict.fromkeys(("n", "labels", "evaluator", "reference"))
 """A cost, or a change, is measured otherwise than the quality of generated images."""
 _NO_GENERATOR = dict.fromkeys(("guidance", "sampler", "nfe"))
 """What a tokenizer reconstructs does not depend on the generator of the row."""
@@ -102,6 +111,7 @@ def _common(table: str, row: Source) -> Row:
         "source": _cited(row["source"]),
     }
     common |= _protocol(method, common)
+    common["labels"] = _labels(method, common, f"{row['variant']} {row['source']}")
     if "10k images" in row["source"]:
         common["n"] = 10_000
     for part, reference in VARIANT_REFERENCES.items():
@@ -159,6 +169,14 @@ def _protocol(method: str, common: Row) -> Row:
     if common["evidence"] not in {"paper", "abstract", "repository"} or common["conditioning"] == "image":
         return {}
     return PROTOCOLS.get((method, common["dataset"], common["resolution"]), {})
+
+
+def _labels(method: str, common: Row, told: str) -> str:
+    """How classes were drawn: what the row tells, else what the authors do where the number is theirs."""
+    if "class-balanced" in told or "random labels" in told:
+        return "balanced" if "class-balanced" in told else "uniform"
+    theirs = common["evidence"] in {"paper", "abstract", "repository"} and common["conditioning"] == "class"
+    return LABELS.get(method, "") if theirs and common["dataset"] == "imagenet" else ""
 
 
 def _value(text: str) -> Row:

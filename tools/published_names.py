@@ -321,3 +321,24 @@ PROTOCOLS: dict[tuple[str, str, str], dict[str, Any]] = {
     ("consistency", "cifar10", "32"): {"n": 50_000, "evaluator": "clean-fid, legacy-tensorflow"},
 }
 """How the authors measured, by method, data set and side: only where their repository or paper says so."""
+
+LABELS: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "dit",
+            "edm",
+            "flowturbo",
+            "haste",
+            "lightningdit",
+            "llamagen",
+            "maskdit",
+            "mdt",
+            "redi",
+            "repa",
+            "sit",
+        ),
+        "uniform",
+    ),
+    **dict.fromkeys(("ddt", "dmd2", "imf", "jit", "mar", "mf-rae", "rae", "sfd", "titok"), "balanced"),
+}
+"""How the authors draw the classes of ImageNet, by method. REPA-E's papers differ, and say so in their sources."""

@@ -28,6 +28,8 @@ CREATE TABLE published (
     bound VARCHAR,
     -- Scored images; NULL where not stated.
     n BIGINT,
+    -- How the classes of the images were drawn, uniform or balanced; NULL where not stated.
+    labels VARCHAR,
     -- Program that measured; NULL where not stated.
     evaluator VARCHAR,
     -- What images were compared with, as in runs; NULL where not stated.
