@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from genbench.errors import ImageError
-from genbench.images.grid import grid, write_png
+from genbench.images.grid import grid, tiles, write_png
 
 
 def test_tiles_lie_row_by_row_with_gaps_and_scaled_pixels():
@@ -67,3 +67,18 @@ def test_a_picture_that_cannot_be_saved_leaves_the_older_one(tmp_path):
         write_png(Image.new("HSV", (1, 1)), path)  # PNG has no such mode
     assert path.read_bytes() == b"older"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(("n", "columns", "gap"), [(5, 3, 2), (1, 1, 0), (6, 2, 1)])
+def test_tiles_are_what_the_grid_was_drawn_of(n, columns, gap):
+    images = np.random.default_rng(0).integers(0, 256, (n, 3, 4, 4), np.uint8)
+    cut = tiles(grid(images, columns=columns, scale=2, gap=gap), n, columns, gap)
+    assert all(np.array_equal(np.asarray(tile)[::2, ::2].transpose(2, 0, 1), images[i]) for i, tile in enumerate(cut))
+    assert all(np.array_equal(tile, np.asarray(tile)[::2, ::2].repeat(2, 0).repeat(2, 1)) for tile in cut)
+
+
+@pytest.mark.parametrize(("n", "columns"), [(7, 3), (4, 4), (1, 1000)])
+def test_a_picture_of_another_layout_is_not_cut(n, columns):
+    picture = grid(np.zeros((6, 3, 4, 4), np.uint8), columns=3)
+    with pytest.raises(ValueError, match="does not show"):
+        tiles(picture, n, columns)

@@ -37,7 +37,7 @@ class Theme(NamedTuple):
     series: tuple[str, ...]
     """`SERIES` colours that colour-blind readers tell apart (after Okabe and Ito), the best run's first."""
     diverging: tuple[str, str, str]
-    """Below, at and above the middle of a heat map."""
+    """Below, at and above the middle of a heat map; `ink` can be read on all of them."""
 
 
 LIGHT = Theme(
@@ -46,7 +46,7 @@ LIGHT = Theme(
     ink="#1b1f24",
     muted="#8a919a",
     series=("#0072b2", "#d55e00", "#007f5f", "#a8458a", "#9a6b00", "#2f8fc4", "#5b5f97", "#b23a48"),
-    diverging=("#2c7fb8", "#ffffff", "#d95f0e"),
+    diverging=("#5aa5d6", "#ffffff", "#e8833a"),
 )
 DARK = Theme(
     name="dark",
@@ -54,7 +54,7 @@ DARK = Theme(
     ink="#e6e9ee",
     muted="#7d8590",
     series=("#56b4e9", "#f28e4b", "#3fc5a0", "#dd8fc4", "#e0b84c", "#9ad0f0", "#a5a8e0", "#ef8089"),
-    diverging=("#4aa3df", "#161a20", "#f28e4b"),
+    diverging=("#2b6592", "#161a20", "#a3521f"),
 )
 THEMES = (LIGHT, DARK)
 

@@ -47,24 +47,6 @@ def heat_map(
         for y, line in enumerate(cells):
             for x, value in enumerate(line):
                 if not math.isnan(value):
-                    color = _readable(colours(0.5 + value / limit / 2), ink)
                     number = f"{value:{form}}".replace("-", "\N{MINUS SIGN}")
-                    axis.text(x, y, number, ha="center", va="center", color=color)
+                    axis.text(x, y, number, ha="center", va="center")
     return figure
-
-
-def _readable(background: tuple[float, ...], ink: Ink) -> str:
-    """Of the theme's ink and paper, the one that stands out more (relative luminance of WCAG 2)."""
-    from matplotlib.colors import to_rgb
-
-    def luminance(rgb: Sequence[float]) -> float:
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb[:3]]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    behind = luminance(background)
-
-    def contrast(color: str) -> float:
-        low, high = sorted((luminance(to_rgb(color)), behind))
-        return (high + 0.05) / (low + 0.05)
-
-    return max(ink.theme.ink, ink.theme.paper, key=contrast)

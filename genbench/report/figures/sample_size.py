@@ -62,7 +62,8 @@ WITH latest AS (
         SELECT DISTINCT run, run_digest, suite_digest
         FROM leaderboard
         WHERE suite = {suite} AND precision = {precision} AND is_current
-    ) AS board ON (board.suite_digest, board.run_digest) = (runs.suite_digest, coalesce(runs.run_digest, images_digest))
+    ) AS board ON (board.suite_digest, board.run, board.run_digest)
+        = (runs.suite_digest, coalesce(runs.run, images_source), coalesce(runs.run_digest, images_digest))
     WHERE metric LIKE 'fd@%'
     GROUP BY ALL
 )

@@ -1,0 +1,213 @@
+"""Figures of the report: what the store is asked, and what is drawn of the answer."""
+
+from __future__ import annotations
+
+import math
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from scipy.stats import spearmanr  # type: ignore[import-untyped]
+
+from genbench.records import ContributionFacts
+from genbench.report.figures import agreement, classes, correlogram, quality_cost, sample_size, training
+from genbench.report.figures.canvas import DARK, LIGHT, SERIES, Ink, render
+from genbench.report.figures.chart import Chart, Scope, literal, records
+from genbench.store import Store
+
+if TYPE_CHECKING:
+    from tests.unit.conftest import Add
+
+FD = "fd@inception-tf"
+RUNS = ("toy@ode", "toy@sde", "toy@far")
+
+
+@pytest.fixture
+def results(tmp_path: Path, add: Add) -> Path:
+    """Three runs of two metrics, one of them also on fewer images, with contributions of two classes."""
+    fids, precisions = (20.0, 30.0, 40.0), (0.5, 0.7, 0.5)
+    for number, (run, fid, precision) in enumerate(zip(RUNS, fids, precisions, strict=True)):
+        contributions = tuple(
+            ContributionFacts(metric=FD, label=label, name=name, n=128, contribution=value, stderr=1.0)
+            for label, name, value in ((0, "cat", fid), (1, "dog", -fid))
+        )
+        add(
+            tmp_path,
+            number,
+            run,
+            {FD: (fid, 1.0), "precision@inception-tf": (precision, 0.1)},
+            contributions=contributions,
+            costs={"nfe": 10 * (3 - number)},
+        )
+    add(tmp_path, 9, "toy@ode", {FD: (35.0, 2.0)}, n=64, limited=True)
+    return tmp_path
+
+
+SCOPE = Scope("quick", "exact", FD, FD, 256)
+
+
+def ask(chart: Chart, results: Path, scope: Scope = SCOPE) -> list[dict[str, Any]]:
+    with Store.open(results) as store:
+        return [dict(row) for row in records(store.query(scope.fill(chart.sql)))]
+
+
+def words(chart: Chart, rows: list[dict[str, Any]], runs: tuple[str, ...] = RUNS) -> list[str]:
+    """What is written in a figure: outlined letters are preceded by a comment with the text."""
+    drawing = render(chart.draw, rows, Ink(LIGHT, runs))
+    parser = ET.XMLParser(target=ET.TreeBuilder(insert_comments=True))
+    comments = ET.fromstring(drawing.svg, parser).iter(ET.Comment)  # type: ignore[arg-type]
+    return [str(comment.text).strip() for comment in comments]
+
+
+def test_text_becomes_a_literal_of_sql() -> None:
+    scope = SCOPE._replace(suite="it's {n}")
+    assert scope.fill("\nSELECT {suite}, {n}\n") == "SELECT 'it''s {n}', 256"
+    assert literal("''") == "''''''"
+
+
+def test_runs_have_their_own_style_until_colours_run_out() -> None:
+    ink = Ink(LIGHT, tuple(f"toy@{number}" for number in range(SERIES + 2)))
+    own = [ink.style(run) for run in ink.runs[:SERIES]]
+    assert len({style.color for style in own}) == len({style.marker for style in own}) == SERIES
+    assert ink.style(ink.runs[SERIES]) == ink.style(ink.runs[SERIES + 1]) == ink.style("unknown")
+
+
+@pytest.mark.parametrize(
+    ("runs", "name"),
+    [(("toy@ode", "toy@sde"), "ode"), (("toy@ode", "other@sde"), "toy@ode"), (("toy@ode",), "toy@ode")],
+)
+def test_the_variant_is_left_out_where_all_runs_have_the_same(runs: tuple[str, ...], name: str) -> None:
+    assert Ink(LIGHT, runs).name("toy@ode") == name
+
+
+def test_agreement_is_spearmans_rank_correlation_with_ties(results: Path) -> None:
+    rows = ask(agreement.CHART, results)
+    # Two runs share a precision: scipy gives ties their mean rank. Higher precision is better, hence its sign.
+    expected = spearmanr([20.0, 30.0, 40.0], [-0.5, -0.7, -0.5]).statistic
+    values = {(row["metric"], row["other"]): row["spearman"] for row in rows}
+    assert values[FD, "precision@inception-tf"] == pytest.approx(expected)
+    assert values[FD, FD] == pytest.approx(1)
+    assert {row["runs"] for row in rows} == {3}
+    assert agreement.CHART.enough(rows)
+    assert "+1.00" in words(agreement.CHART, rows)
+
+
+def test_agreement_of_two_runs_says_nothing(tmp_path: Path, add: Add) -> None:
+    for number in range(2):
+        add(tmp_path, number, RUNS[number], {FD: (number, 1.0), "precision@inception-tf": (number, 0.1)})
+    rows = ask(agreement.CHART, tmp_path)
+    assert not agreement.CHART.enough(rows)
+
+
+def test_the_distance_against_images_has_smoke_runs_too(results: Path) -> None:
+    rows = ask(sample_size.CHART, results)
+    assert [(row["run"], row["n"], row["value"]) for row in rows if row["run"] == "toy@ode"] == [
+        ("toy@ode", 64, 35.0),
+        ("toy@ode", 256, 20.0),
+    ]
+    assert sample_size.CHART.enough(rows)
+    assert not sample_size.CHART.enough([row for row in rows if row["n"] == 256])
+    assert {"64", "256", "ode", "sde", "far"} <= set(words(sample_size.CHART, rows))
+
+
+def test_blocks_are_averaged(tmp_path: Path, add: Add) -> None:
+    for block, value in enumerate((10.0, 14.0)):
+        add(tmp_path, block, "toy@ode", {FD: (value, 3.0)}, block=block)
+    (row,) = ask(sample_size.CHART, tmp_path)
+    assert (row["value"], row["blocks"]) == (12.0, 2)
+    assert row["stderr"] == pytest.approx(math.sqrt(18) / 2)
+
+
+def test_quality_and_cost(results: Path) -> None:
+    rows = ask(quality_cost.CHART, results)
+    fronts = {row["run"]: row["on_front"] for row in rows if row["cost_kind"] == "nfe"}
+    assert fronts == dict.fromkeys(RUNS, True), "each is better and dearer than the next"
+    assert {"ode", "sde", "far", "FID"} <= set(words(quality_cost.CHART, rows))
+
+
+def test_class_contributions_are_written_into_cells(results: Path) -> None:
+    rows = ask(classes.CHART, results)
+    assert {(row["run"], row["class"], row["contribution"]) for row in rows} >= {
+        ("toy@far", "cat", 40.0),
+        ("toy@ode", "dog", -20.0),
+    }
+    written = words(classes.CHART, rows)
+    assert {"cat", "dog", "+40", "\N{MINUS SIGN}20"} <= set(written)
+
+
+def test_of_many_classes_those_that_matter_most_are_drawn() -> None:
+    rows = [
+        {"run": run, "label": label, "class": f"class {label}", "contribution": float(label if run == RUNS[0] else 0)}
+        for label in range(classes.CLASSES + 5)
+        for run in RUNS
+    ]
+    written = words(classes.CHART, rows)
+    assert "class 4" not in written
+    assert "class 5" in written
+
+
+def test_training_curves_need_two_checkpoints(results: Path) -> None:
+    assert ask(training.CHART, results) == []
+    rows = [
+        {"training": "t", "preset": "ode", "epochs": epochs, "metric": FD, "value": 50.0 - epochs, "stderr": 1.0}
+        for epochs in (10, 20)
+    ]
+    assert training.CHART.enough(rows)
+    assert not training.CHART.enough(rows[:1])
+    assert {"t@ode", "epochs", "FID"} <= set(words(training.CHART, rows))
+
+
+def test_correlograms_are_drawn_against_the_real_one() -> None:
+    rows = [
+        {"run": run, "distance": distance, "value": 1.0 - distance / 10, "stderr": 0.01}
+        for run in (correlogram.REAL, "toy@ode")
+        for distance in range(5)
+    ]
+    chart = Chart("correlogram", "", "", "", correlogram.draw, "")
+    assert {"real images", "ode", "less real"} <= set(words(chart, rows))
+
+
+def test_the_same_rows_give_the_same_file_and_themes_differ(results: Path) -> None:
+    rows = ask(quality_cost.CHART, results)
+    light, again, dark = (render(quality_cost.draw, rows, Ink(theme, RUNS)) for theme in (LIGHT, LIGHT, DARK))
+    assert light == again
+    assert LIGHT.series[0] in light.svg.decode()
+    assert DARK.series[0] in dark.svg.decode()
+    assert LIGHT.series[0] not in dark.svg.decode()
+    assert b"<script" not in light.svg
+    root = ET.fromstring(light.svg)
+    inches = float(root.attrib["width"].removesuffix("pt")) / 72
+    assert light.width == pytest.approx(96 * inches, abs=1)
+
+
+def test_numbers_in_cells_can_be_read_on_every_colour() -> None:
+    """WCAG 2 asks for a contrast of 4.5 of small text; colours between the ends are the hardest."""
+    from genbench.report.figures.heat import heat_map
+
+    for theme in (LIGHT, DARK):
+        values = {("row", str(step)): step / 4 for step in range(-4, 5)}
+        seen: list[Any] = []
+
+        def draw(rows: Any, ink: Ink, values: Any = values, seen: list[Any] = seen) -> Any:
+            figure = heat_map(values, ["row"], [column for _, column in values], ink, limit=1.0, form="+.2f")
+            seen.append(figure.axes[0])
+            return figure
+
+        render(draw, [], Ink(theme, ()))
+        (axis,) = seen
+        (image,) = axis.images
+        for text, value in zip(axis.texts, values.values(), strict=True):
+            behind = image.cmap(image.norm(value))
+            assert contrast(text.get_color(), behind) > 4.5, (theme.name, value)
+
+
+def contrast(one: Any, other: Any) -> float:
+    from matplotlib.colors import to_rgb
+
+    def luminance(color: Any) -> float:
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
+        return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
