@@ -19,8 +19,8 @@ DATA = tomllib.loads((ROOT / "registry" / "sit.toml").read_text())
 VARIANT, PRESET = "sit-emoji32", "ode25-cfg2"
 
 
-def names(patterns, overrides=None, dataset="emoji32", resolution=32):
-    return [run.name for run in select(CARDS, patterns, overrides or {}, dataset=dataset, resolution=resolution)]
+def names(patterns, overrides=None, dataset="emoji32", resolution=32, cards=CARDS):
+    return [run.name for run in select(cards, patterns, overrides or {}, dataset=dataset, resolution=resolution)]
 
 
 def test_every_preset_of_every_card_resolves_and_no_two_make_the_same_pixels():
@@ -50,14 +50,16 @@ def test_every_suites_runs_select_something_and_only_what_fits(path):
 
 
 def test_globs_keep_the_order_of_patterns_and_repeat_nothing():
-    assert names(["sit-emoji32"]) == ["sit-emoji32@ode25-cfg2"]
-    assert names(["sit-*@ode8*", "*@ode*", "sit-emoji32@ode25"]) == [
+    two = {name: CARDS["sit"].variants[name] for name in ("sit-emoji32", "sit-xl2-256")}
+    cards = {"sit": CARDS["sit"].model_copy(update={"variants": two})}
+    assert names(["sit-emoji32"], cards=cards) == ["sit-emoji32@ode25-cfg2"]
+    assert names(["sit-*@ode8*", "*@ode*", "sit-emoji32@ode25"], cards=cards) == [
         "sit-emoji32@ode8-cfg2",
         "sit-emoji32@ode25",
         "sit-emoji32@ode25-cfg2",
     ]
-    assert set(names(["*@*"])) == {f"sit-emoji32@{p}" for p in DATA["variants"]["sit-emoji32"]["presets"]}
-    assert names(["sit-xl2-256"], dataset="imagenet", resolution=256) == ["sit-xl2-256@sde250-cfg1.5"]
+    assert set(names(["*@*"], cards=cards)) == {f"sit-emoji32@{p}" for p in DATA["variants"]["sit-emoji32"]["presets"]}
+    assert names(["sit-xl2-256"], dataset="imagenet", resolution=256, cards=cards) == ["sit-xl2-256@sde250-cfg1.5"]
 
 
 @pytest.mark.parametrize(
