@@ -45,12 +45,12 @@ class PositionalEmbedding(nn.Module):
 
     def __init__(self, channels: int, *, endpoint: bool) -> None:
         super().__init__()
-        self.half = channels // 2
-        self.last = self.half - endpoint
+        self.frequencies = channels // 2
+        self.last = self.frequencies - endpoint
 
     def forward(self, x: Tensor) -> Tensor:
         """Embed numbers of any size."""
-        exponent = torch.arange(self.half, dtype=torch.float32, device=x.device) / self.last
+        exponent = torch.arange(self.frequencies, dtype=torch.float32, device=x.device) / self.last
         angle = x.float()[:, None] * (1 / 10000) ** exponent
         return torch.cat([angle.cos(), angle.sin()], dim=1)
 

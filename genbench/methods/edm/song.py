@@ -108,4 +108,4 @@ class SongUNet(UNet):
         emb = F.silu(self.map_layer1(F.silu(self.map_layer0(emb))))
         x = self.features(x, emb)
         norm, conv = list(self.dec.values())[-2:]
-        return conv(F.silu(norm(x)))
+        return conv(F.silu(norm(x)))  # type: ignore[no-any-return]

@@ -67,7 +67,8 @@ class UNet(nn.Module):
 
     def features(self, x: Tensor, emb: Tensor) -> Tensor:
         """Images (N, in_channels, R, R) and embeddings (N, E) => (N, width, R, R)."""
-        image, skips = x, []
+        image = x
+        skips: list[Tensor] = []
         for name, layer in self.enc.items():
             if name.endswith("_aux_residual"):
                 image = x = (x + layer(image)) * 0.5**0.5
