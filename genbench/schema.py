@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 import typing
 from pathlib import Path
@@ -36,6 +37,16 @@ def load_toml(model: type[Model], path: Path) -> Model:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}", hint="https://toml.io describes the format") from error
     return check(model, data, str(path))
+
+
+def load_json(path: Path) -> Any:
+    """The content of a JSON file. Raises `ConfigError` for one that cannot be read or is not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})", hint="check the path and its mode") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: not valid JSON: {error}", hint="restore the file") from error
 
 
 def check(model: type[Model], data: Any, where: str) -> Model:

@@ -23,7 +23,10 @@ def validate(
     *,
     every: Annotated[bool, typer.Option("--all", help="Every card of the registry.")] = False,
     vectors: Annotated[
-        list[Path] | None, typer.Option("--vectors", help="Replay a folder of reference vectors; may be repeated.")
+        list[Path] | None,
+        typer.Option(
+            "--vectors", help="Replay a folder of reference vectors, or a full-size network's JSON file; repeatable."
+        ),
     ] = None,
     form: FormatOption = Format.TABLE,
     registry: RegistryOption = None,

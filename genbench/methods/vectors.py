@@ -7,7 +7,6 @@ results). Each family's ``vectors.py`` knows its own; this module finds the one 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -17,6 +16,8 @@ from torch import Tensor
 
 from genbench.errors import ConfigError, unknown
 from genbench.methods.families import import_object
+from genbench.methods.full_size import FullSize
+from genbench.schema import load_json
 from genbench.weights import load_tensors
 
 TOLERANCE = 1e-4
@@ -45,6 +46,13 @@ REPLAYS = {
     "vavae": "genbench.methods.latents.vectors:replay_ldm",
 }
 """``module:function`` that replays the vectors of a family, of type ``Vectors -> Iterator[Comparison]``."""
+
+FULL_SIZE = {
+    "consistency": "genbench.methods.consistency.vectors:replay_full_size",
+    "edm": "genbench.methods.edm.vectors:replay_full_size",
+    "var": "genbench.methods.var.vectors:replay_full_size",
+}
+"""``module:function`` that replays a full-size network of a family, of type ``FullSize -> Iterator[Comparison]``."""
 
 _INTEGRATORS = {"heun2": "heun"}
 """torchdiffeq's names where they are not genbench's."""
@@ -105,13 +113,7 @@ class Vectors:
 
     def json(self, name: str) -> Any:
         """The content of a JSON file."""
-        path = self.folder / name
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read ({error.strerror})", hint="name a folder of vectors") from error
-        except ValueError as error:
-            raise ConfigError(f"{path}: not valid JSON: {error}", hint="restore the file") from error
+        return load_json(self.folder / name)
 
     def tensors(self, name: str) -> dict[str, Tensor]:
         """The tensors of ``<name>.safetensors``; floats as float32, whatever they are stored in."""
@@ -138,12 +140,19 @@ def integrator(recorded: str) -> str:
     return _INTEGRATORS.get(recorded.lower(), recorded.lower())
 
 
-def replay(folder: Path) -> Iterator[Comparison]:
-    """Every forward case and sampler run of a folder of vectors, on the CPU in float32.
+def replay(path: Path) -> Iterator[Comparison]:
+    """Every forward case and sampler run of a folder of vectors, or those of a full-size network's JSON file, on the
+    CPU in float32.
 
-    Raises `ConfigError` for a missing file, a family that has no replay or a setting that genbench does not have, and
-    `WeightsError` for tensors that cannot be read or do not fit.
+    Raises `ConfigError` for a missing file or a setting that genbench does not have, `UsageError` for a family that has
+    no replay, and `WeightsError` for tensors that cannot be read or do not fit.
     """
-    vectors = Vectors(folder)
-    entry: Callable[[Vectors], Iterator[Comparison]] = import_object(REPLAYS[vectors.family], str(folder))
+    if path.suffix == ".json":
+        network = FullSize(path)
+        if network.family not in FULL_SIZE:
+            raise unknown("family of full-size networks", network.family, FULL_SIZE, where=str(path))
+        full_size: Callable[[FullSize], Iterator[Comparison]] = import_object(FULL_SIZE[network.family], str(path))
+        return full_size(network)
+    vectors = Vectors(path)
+    entry: Callable[[Vectors], Iterator[Comparison]] = import_object(REPLAYS[vectors.family], str(path))
     return entry(vectors)

@@ -12,6 +12,7 @@ from genbench.errors import ConfigError
 from genbench.methods.adm.vectors import created, unet2d
 from genbench.methods.consistency.sampler import ConsistencySampler, network_time
 from genbench.methods.consistency.settings import ConsistencySettings
+from genbench.methods.full_size import FullSize, thinned
 from genbench.methods.noise import RecordedNoise
 from genbench.methods.preconditioning import SIGMA_DATA
 from genbench.methods.vectors import Comparison, Vectors, compare
@@ -51,6 +52,23 @@ def replay_diffusers(vectors: Vectors) -> Iterator[Comparison]:
         sampler = _sampler(networks[run["model"]], settings, states[run["model"]], f"{vectors.folder}: {run['name']}")
         image, noise = _sampled(sampler, case, case.get("class_labels"))
         yield compare(run["name"], image / 2 + 0.5, case["image01"], noise.left)
+
+
+@torch.inference_mode()
+def replay_full_size(network: FullSize) -> Iterator[Comparison]:
+    """OpenAI's official U-Net, with the width multipliers that its constructor chose."""
+    given = {**network.config["create_model_args"], "channel_mult": ",".join(map(str, network.config["channel_mult"]))}
+    sampler = _sampler(
+        created(given, network.config["num_classes"], f"{network.path}: config"),
+        {},
+        network.state({}),
+        str(network.path),
+    )
+    recorded = network.tensors()
+    x = torch.randn(len(recorded["timesteps"]), *sampler.shape, generator=network.generator())
+    labels = recorded.get("y", torch.zeros(len(x)))
+    found, expected = sampler.evaluate(x, recorded["timesteps"], labels), recorded["model_out_strided"]
+    yield compare("model_out", thinned(found, expected), expected)
 
 
 def _ascending(run: Mapping[str, Any]) -> str:

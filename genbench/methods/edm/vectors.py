@@ -15,6 +15,7 @@ from genbench.methods.edm.network import EDMDenoiser
 from genbench.methods.edm.sampler import EDMSampler
 from genbench.methods.edm.settings import EDMNetwork, EDMSettings
 from genbench.methods.families import Sampler
+from genbench.methods.full_size import FullSize
 from genbench.methods.networks import build
 from genbench.methods.noise import RecordedNoise
 from genbench.methods.vectors import Comparison, Vectors, compare
@@ -91,6 +92,19 @@ def replay(vectors: Vectors) -> Iterator[Comparison]:
     yield from sampler_runs(vectors, sampler)
 
 
+def replay_full_size(full: FullSize) -> Iterator[Comparison]:
+    """The denoised images of a full-size network for one class and noise level."""
+    arguments = network_arguments(full.config, str(full.path))
+    with torch.device("meta"):
+        buffers = dict(EDMDenoiser(**arguments).named_buffers())
+    model = build(lambda: EDMDenoiser(**arguments), full.state(buffers), _CPU, name="EDM")
+    recorded = full.tensors()
+    labels = recorded.get("class_index", torch.zeros(len(recorded["x"]), dtype=torch.int64))
+    with torch.inference_mode():
+        computed = model(recorded["x"], recorded["sigma"], model.one_hot(labels))
+    yield compare("D_x", computed, recorded["D_x"])
+
+
 def constructor_arguments(vectors: Vectors, name: str, model: type[EDMNetwork] = EDMNetwork) -> dict[str, Any]:
     """The recorded arguments of a network, with the authors' defaults, less what sampling does not use.
 
@@ -135,7 +149,7 @@ def outputs_of(modules: Mapping[str, nn.Module]) -> dict[str, list[Tensor]]:
     """What each module returns, call by call, from now on."""
     seen: dict[str, list[Tensor]] = {name: [] for name in modules}
     for name, module in modules.items():
-        module.register_forward_hook(lambda _module, _args, output, name=name: seen[name].append(output))  # type: ignore[misc]
+        module.register_forward_hook(lambda _module, _args, output, name=name: seen[name].append(output))
     return seen
 
 

@@ -29,7 +29,7 @@ class _Attention(nn.Module):
         self.mat_qkv = nn.Linear(width, 3 * width, bias=False)
         self.q_bias, self.v_bias = nn.Parameter(torch.zeros(width)), nn.Parameter(torch.zeros(width))
         self.zero_k_bias: Tensor
-        self.register_buffer("zero_k_bias", torch.zeros(width))
+        self.register_buffer("zero_k_bias", torch.zeros(width, device="cpu"))
         self.proj = nn.Linear(width, width)
 
     def forward(self, x: Tensor, mask: Tensor | None, cache: KeyValueCache | None) -> Tensor:
@@ -180,6 +180,6 @@ class VAR(nn.Module):
 
 
 def _levels(patch_nums: Sequence[int]) -> Tensor:
-    """Scale of each token, (T,), on the CPU also where networks are built on the meta device."""
+    """Scale of each token, (T,), on the CPU also where networks are built on the meta device: buffers keep values."""
     sides = torch.tensor(patch_nums, device="cpu")
     return torch.arange(len(sides), device="cpu").repeat_interleave(sides.square())

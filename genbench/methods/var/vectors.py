@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from genbench.errors import ConfigError
+from genbench.methods.full_size import FullSize, thinned
+from genbench.methods.networks import build
 from genbench.methods.noise import RecordedNoise
 from genbench.methods.truncation import truncate
 from genbench.methods.var.network import VAR
@@ -26,7 +28,11 @@ _OFFICIAL = {"ch_mult": [1, 1, 2, 2, 4], "num_res_blocks": 2}
 def replay(vectors: Vectors) -> Iterator[Comparison]:
     """The tokenizer both ways, the transformer's logits of all scales, and every sampler run."""
     tokenizer = MultiScaleTokenizer(
-        _tokenizer_network(vectors.config["vqvae_args"], vectors.config["vqvae_ddconfig_override"], vectors),
+        _tokenizer_network(
+            vectors.config["vqvae_args"],
+            vectors.config["vqvae_ddconfig_override"],
+            f"{vectors.folder / 'config.json'}: vqvae_args",
+        ),
         vectors.tensors("vqvae"),
         _CPU,
     )
@@ -154,9 +160,8 @@ def _sampler(
     )
 
 
-def _tokenizer_network(given: Mapping[str, Any], override: Mapping[str, Any], vectors: Vectors) -> MultiScaleNetwork:
+def _tokenizer_network(given: Mapping[str, Any], override: Mapping[str, Any], where: str) -> MultiScaleNetwork:
     """The tokenizer by the arguments of the authors' constructor."""
-    where = str(vectors.folder / "config.json")
     fixed = {key: override.get(key, value) for key, value in _OFFICIAL.items()}
     if given["share_quant_resi"] < 2:
         raise ConfigError(f"{where}: share_quant_resi {given['share_quant_resi']}", hint="genbench has 2 phis or more")
@@ -172,4 +177,44 @@ def _tokenizer_network(given: Mapping[str, Any], override: Mapping[str, Any], ve
         "phi_share": given.get("quant_resi", 0.5),
         "cosine": given.get("using_znorm", False),
     }
-    return check(MultiScaleNetwork, network, f"{where}: vqvae_args")
+    return check(MultiScaleNetwork, network, where)
+
+
+def replay_full_size(network: FullSize) -> Iterator[Comparison]:
+    """The official transformer's logits of all scales, or the official tokenizer both ways."""
+    if network.config["cls"] == "VAR":
+        return _full_transformer(network)
+    return _full_tokenizer(network)
+
+
+@torch.inference_mode()
+def _full_transformer(network: FullSize) -> Iterator[Comparison]:
+    given = {key: value for key, value in network.config.items() if key in VARNetwork.model_fields}
+    arguments = check(VARNetwork, given, f"{network.path}: config").model_dump()
+    with torch.device("meta"):
+        buffers = dict(VAR(**arguments).named_buffers())
+    model = build(lambda: VAR(**arguments), network.state(buffers), _CPU, name="VAR")
+    recorded = network.tensors()
+    labels, tokens = recorded["label_B"], sum(p * p for p in model.patch_nums) - 1
+    inputs = 0.5 * torch.randn(len(labels), tokens, arguments["code_channels"], generator=network.generator())
+    yield compare("logits", thinned(model(labels, inputs), recorded["logits_strided"]), recorded["logits_strided"])
+
+
+@torch.inference_mode()
+def _full_tokenizer(network: FullSize) -> Iterator[Comparison]:
+    arguments = _tokenizer_network(network.config, network.config, f"{network.path}: config")
+    tokenizer = MultiScaleTokenizer(arguments, network.state({}), _CPU)
+    recorded, generator = network.tensors(), network.generator()
+    *_, total = tokenizer.quantiser.sums(recorded["idx"])
+    yield compare("f_hat", total, recorded["f_hat"])
+    inputs = tokenizer.quantiser.inputs(recorded["idx"])
+    yield compare("var_input", thinned(inputs, recorded["var_input_strided"]), recorded["var_input_strided"])
+    images = tokenizer.decode(total).clamp(-1, 1)
+    yield compare("image", thinned(images, recorded["image_strided4"]), recorded["image_strided4"])
+    for p in arguments.patch_nums:  # the image comes after the indices in the generator's stream
+        torch.randint(0, arguments.codebook_size, (1, p * p), generator=generator)
+    side = arguments.patch_nums[-1] * arguments.factor
+    features = tokenizer.module.features(torch.rand(1, 3, side, side, generator=generator) * 2 - 1)
+    yield compare("enc_f", features, recorded["enc_f"])
+    code = tokenizer.quantiser(recorded["enc_f"])
+    yield compare("enc_idx", code.indices, recorded["enc_idx"])
