@@ -135,24 +135,10 @@ def _total(epochs: str) -> str:
 
 
 def _evidence(row: Source) -> str:
+    if row["source"].startswith("RAEv2 project site") and row["method"] != "RAEv2":
+        return "secondary"
     text = f"{row['source']} {row['variant']}".lower()
-    kinds: dict[str, tuple[str, ...]] = {
-        "rerun": ("rerun",),
-        "secondary": (
-            "secondary",
-            "third-party",
-            "aggregator",
-            "cites",
-            "as quoted",
-            "listing",
-            "quoting",
-            "as listed",
-        ),
-        "issue": ("issue",),
-        "repository": ("readme", "repo", "config", "comment in", "project page", "project site"),
-        "abstract": ("abstract",),
-    }
-    return next((kind for kind, words in kinds.items() if any(word in text for word in words)), "paper")
+    return next((kind for kind, words in EVIDENCE.items() if any(word in text for word in words)), "paper")
 
 
 def _cited(source: str) -> str:
