@@ -13,12 +13,14 @@ from genbench.cli import (
     cache_commands,
     compare_command,
     explain_command,
+    leaderboard_command,
     list_commands,
     reference_commands,
     report_command,
     run_command,
     score_command,
     spatial_command,
+    sql_command,
     store_commands,
     study_command,
     validate_command,
@@ -64,8 +66,8 @@ app.command()(list_commands.show)
 app.command()(spatial_command.spatial)
 app.command()(validate_command.validate)
 app.command()(compare_command.compare)
-app.command()(store_commands.sql)
-app.command()(store_commands.leaderboard)
+app.command()(sql_command.sql)
+app.command()(leaderboard_command.leaderboard)
 app.command()(report_command.report)
 app.command()(study_command.study)
 app.add_typer(store_commands.store_app, name="store")

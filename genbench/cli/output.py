@@ -40,8 +40,7 @@ def print_cells(
 ) -> None:
     """Print a table that is text already, as ``table`` or ``markdown``, with sentences below it."""
     if form is Format.MARKDOWN:
-        _write(tables.markdown(headings, cells))
-        _write("".join(f"\n{note}\n" for note in notes))
+        _write(tables.markdown(headings, cells, notes))
         return
     if sys.stdout.isatty():
         _print_rich(headings, cells)

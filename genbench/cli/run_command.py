@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genbench import console
+from genbench.cli.leaderboard_command import leaderboard
 from genbench.cli.options import (
     BatchOption,
     CacheOption,
@@ -20,9 +21,7 @@ from genbench.cli.options import (
     SuitesOption,
     device,
 )
-from genbench.cli.store_commands import leaderboard
 from genbench.paths import cache_folder, data_folders, results_folder
-from genbench.report.tables import Format
 
 if TYPE_CHECKING:
     from genbench.methods.runs import Run
@@ -105,7 +104,7 @@ def run(
     if limited and not failed:
         console.note(f"--limit {limit}: these records enter no leaderboard; `genbench sql` shows them")
     if len(failed) < len(blocks) and not limited:
-        leaderboard(chosen.id, metric=None, form=Format.TABLE, results=results, registry=registry, suites=suites)
+        leaderboard([chosen.id], precision=precision, results=results, cache=cache, registry=registry, suites=suites)
     return 1 if failed else 0
 
 

@@ -104,17 +104,18 @@ def aligned(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
     )
 
 
-def markdown(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    """A table of GitHub's Markdown, aligned in the source too; cells are text, not markup."""
+def markdown(headings: Sequence[str], cells: Sequence[Sequence[str]], notes: Sequence[str] = ()) -> str:
+    """A table of GitHub's Markdown, aligned in the source too, and sentences below it; cells are text, not markup."""
     right = right_aligned(headings, cells)
     headings = [_escaped(text) for text in headings]
     cells = [[_escaped(text) for text in row] for row in cells]
     widths = [max(3, *map(_width, column)) for column in zip(headings, *cells, strict=True)]
     rule = ["-" * (width - 1) + ":" if r else "-" * width for width, r in zip(widths, right, strict=True)]
-    return "".join(
+    lines = [
         "| " + " | ".join(_pad(text, width, r) for text, width, r in zip(line, widths, right, strict=True)) + " |\n"
         for line in [headings, rule, *cells]
-    )
+    ]
+    return "".join(lines + [f"\n{_without_html(note)}\n" for note in notes])
 
 
 def comma_separated(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -195,5 +196,9 @@ def _pad(text: str, width: int, right: bool) -> str:
 
 def _escaped(text: str) -> str:
     """`text` as itself: neither markup nor HTML, and on one line."""
-    literal = re.sub(r"[\\|`*\[]", r"\\\g<0>", text.replace("&", "&amp;").replace("<", "&lt;"))
+    literal = re.sub(r"[\\|`*\[]", r"\\\g<0>", _without_html(text))
     return literal.replace("\n", "<br>")
+
+
+def _without_html(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")

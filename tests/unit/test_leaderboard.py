@@ -15,13 +15,19 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from genbench.cli import store_commands
+from genbench.cli import leaderboard_command, sql_command, store_commands
 from genbench.errors import GenbenchError, StoreError, UsageError
 from genbench.report.leaderboard import leaderboard
 from genbench.store import Store
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Add
+
+
+SUITE = (
+    'id = "quick"\ntitle = "t"\ndataset = "d"\nresolution = 32\nreference = "r"\nimages = 10\n'
+    'labels = "uniform"\nmetrics = ["fid"]\nruns = ["*"]\n'
+)
 
 
 @pytest.fixture
@@ -32,12 +38,12 @@ def results(tmp_path: Path, add: Add) -> Path:
     return tmp_path
 
 
-def call(*arguments: str) -> Result:
+def call(*arguments: str, text: str | None = None) -> Result:
     app = typer.Typer()
-    app.command()(store_commands.sql)
-    app.command()(store_commands.leaderboard)
+    app.command()(sql_command.sql)
+    app.command()(leaderboard_command.leaderboard)
     app.add_typer(store_commands.store_app, name="store")
-    return CliRunner().invoke(app, list(arguments))
+    return CliRunner().invoke(app, list(arguments), input=text)
 
 
 def failure(*arguments: str) -> GenbenchError:
@@ -49,22 +55,22 @@ def failure(*arguments: str) -> GenbenchError:
 def test_wide_table_and_what_it_does_not_prove(results: Path) -> None:
     out = call("leaderboard", "quick", "--results", str(results)).stdout
     assert out.startswith(
-        "run             FID ↓    Precision ↑    n  NFE  s/image  date        digest\n"
-        "-------  ------------  -------------  ---  ---  -------  ----------  ------------\n"
-        "toy@ode  20.12 ± 0.99            0.5  256   50    0.012  2025-01-02  aaaaaaaaaaaa\n"
-        "toy@sde    31.2 ± 1.5  0.625 ± 0.031  256   50    0.012  2025-01-01  aaaaaaaaaaaa\n"
+        "rank  run             FID ↓    Precision ↑    n  protocol            NFE  s/image  digest        date\n"
+        "----  -------  ------------  -------------  ---  ------------------  ---  -------  ------------  ----------\n"
+        "   1  toy@ode  20.12 ± 0.99            0.5  256  quick 555555555555   50    0.012  aaaaaaaaaaaa  2025-01-02\n"
+        "   2  toy@sde    31.2 ± 1.5  0.625 ± 0.031  256  quick 555555555555   50    0.012  aaaaaaaaaaaa  2025-01-01\n"
         "\n"
     )
-    assert "compare only rows with the same n" in out
+    assert "Compare only rows with the same protocol and n" in out
     assert "± is one standard error" in out
     assert "FID at n = 256 in 2,048 dimensions is biased upwards, and strongly so" in out
 
 
 def test_markdown(results: Path) -> None:
     lines = call("leaderboard", "quick", "--results", str(results), "--format", "markdown").stdout.splitlines()
-    assert lines[0].startswith("| run     |")
+    assert lines[0].startswith("| rank | run     |")
     assert len({len(line) for line in lines[:4]}) == 1
-    assert lines[2].startswith("| toy@ode | 20.12 ± 0.99 |")
+    assert lines[2].startswith("|    1 | toy@ode | 20.12 ± 0.99 |")
     assert any("biased upwards" in line for line in lines[4:])
 
 
@@ -90,7 +96,8 @@ def test_metrics_are_chosen_by_alias_and_sort_the_table(results: Path) -> None:
     out = call("leaderboard", "quick", "--results", str(results), "--metric", "precision", "--metric", "fid").stdout
     lines = out.splitlines()
     assert lines[0].index("Precision") < lines[0].index("FID")
-    assert [line.split()[0] for line in lines[2:4]] == ["toy@sde", "toy@ode"]
+    assert "toy@sde" in lines[2]
+    assert lines[3].split()[0] == "toy@ode", "without a standard error there is no rank"
 
 
 def test_a_metric_that_was_not_measured(results: Path) -> None:
@@ -105,9 +112,9 @@ def test_several_blocks_and_counts(results: Path, add: Add) -> None:
     add(results, 3, "toy@big", {"fd@inception-tf": (5.0, 0.1)}, n=5000)
     with Store.open(results) as store:
         board = leaderboard(store, "quick", metrics=["fid"])
-    assert [(row[0], row[2]) for row in board.cells] == [("toy@big", "5000"), ("toy@ode", "256"), ("toy@sde", "256")]
+    assert [(row[1], row[3]) for row in board.cells] == [("toy@big", "5000"), ("toy@ode", "256"), ("toy@sde", "256")]
     # Mean 21.06 of 20.12 and 22, standard error √(0.9877² + 1²) / 2, sample deviation (22 - 20.123) / √2.
-    assert [row[1] for row in board.cells] == ["5.00 ± 0.10", "21.06 ± 0.70 (s 1.3)", "31.2 ± 1.5"]
+    assert [row[2] for row in board.cells] == ["5.00 ± 0.10", "21.06 ± 0.70 (s 1.3)", "31.2 ± 1.5"]
     notes = " ".join(board.notes)
     assert "means over 1 to 2 seed blocks" in notes
     assert "s is the sample standard deviation of the blocks' values" in notes
@@ -117,8 +124,8 @@ def test_several_blocks_and_counts(results: Path, add: Add) -> None:
 def test_columns_with_a_spread_are_aligned_as_numbers(results: Path, add: Add) -> None:
     add(results, 2, "toy@ode", {"fd@inception-tf": (22.0, 1.0)}, block=1)
     lines = call("leaderboard", "quick", "--results", str(results), "--metric", "fid").stdout.splitlines()
-    assert lines[2].startswith("toy@ode  21.06 ± 0.70 (s 1.3)  ")
-    assert lines[3].startswith("toy@sde            31.2 ± 1.5  ")
+    assert lines[2].startswith("   1  toy@ode  21.06 ± 0.70 (s 1.3)  ")
+    assert lines[3].startswith("   2  toy@sde            31.2 ± 1.5  ")
 
 
 def test_fast_and_exact_results_never_stand_in_one_table(results: Path, add: Add) -> None:
@@ -148,8 +155,8 @@ def test_results_of_the_suite_as_it_was_are_mentioned_only(results: Path, add: A
     add(results, 9, "toy@new", {"fd@inception-tf": (5.0, 0.1)}, suite_digest="6" * 64)
     with Store.open(results) as store:
         board = leaderboard(store, "quick")
-    assert [row[0] for row in board.cells] == ["toy@new"]
-    assert "Not shown: 2 runs measured before the suite changed (1 older digest)" in board.notes[-1]
+    assert [row[1] for row in board.cells] == ["toy@new"]
+    assert "Not shown: 2 runs measured before suite quick changed (1 older digest)" in board.notes[-1]
 
 
 def test_a_metric_that_this_version_does_not_know_keeps_its_id(results: Path, add: Add) -> None:
@@ -168,10 +175,7 @@ def test_unknown_suite_names_the_nearest(results: Path) -> None:
 def test_no_results_say_which_command_makes_some(tmp_path: Path, add: Add) -> None:
     suites = tmp_path / "suites"
     suites.mkdir()
-    (suites / "quick.toml").write_text(
-        'id = "quick"\ntitle = "t"\ndataset = "d"\nresolution = 32\nreference = "r"\nimages = 10\n'
-        'labels = "uniform"\nmetrics = ["fid"]\nruns = ["*"]\n'
-    )
+    (suites / "quick.toml").write_text(SUITE)
     folder = tmp_path / "results"
     error = failure("leaderboard", "quick", "--results", str(folder), "--suites", str(suites))
     assert isinstance(error, StoreError)
@@ -210,7 +214,7 @@ def test_sql_loads_neither_torch_nor_the_record_reader(results: Path) -> None:
     """Half a second for a process leaves no room for them once the store is up to date."""
     Store.open(results).close()
     code = (
-        "import sys; from genbench.cli.store_commands import sql\n"
+        "import sys; from genbench.cli.sql_command import sql\n"
         "sql('select 1')\n"
         "print([m for m in ('torch', 'numpy', 'pandas', 'genbench.records', 'rich') if m in sys.modules])"
     )
@@ -222,3 +226,118 @@ def test_sql_loads_neither_torch_nor_the_record_reader(results: Path) -> None:
             [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment, cwd=folder
         )
         assert expected in (None, done.stdout.splitlines()[-1])
+
+
+def test_runs_that_cannot_be_told_apart_share_a_rank(results: Path, add: Add) -> None:
+    add(results, 2, "toy@twin", {"fd@inception-tf": (21.0, 1.0)})
+    with Store.open(results) as store:
+        board = leaderboard(store, "quick")
+    assert [row[:2] for row in board.cells] == [("1", "toy@ode"), ("1", "toy@twin"), ("3", "toy@sde")]
+
+
+def test_several_suites_stand_in_one_table_and_are_ranked_apart(results: Path, add: Add) -> None:
+    add(results, 2, "toy@ode", {"kd@inception-tf": (0.5, 0.1)}, suite="long", suite_digest="7" * 64, n=5000)
+    out = call("leaderboard", "long", "quick", "--results", str(results)).stdout.splitlines()
+    # FID and KID both come first in their suites; FID precedes by name.
+    assert out[0].split()[:6] == ["rank", "run", "FID", "↓", "KID", "↓"]
+    assert [line.split()[:2] for line in out[2:5]] == [["1", "toy@ode"], ["1", "toy@ode"], ["2", "toy@sde"]]
+    assert "long 777777777777" in out[2]
+    assert "quick 555555555555" in out[3]
+
+
+FIGURES = """\
+method,system,variant,dataset,conditioning,resolution,metric,value,bound,n,evaluator,reference,guidance,sampler,nfe,\
+parameters,epochs,iterations,weight_bits,activation_bits,evidence,source,note
+dit,DiT,XL,d,class,32,fid,2.27,,50000,adm,,cfg 1.5,DDPM,250,,,,,,paper,DiT Table 2,
+dit,DiT,XL,d,class,32,precision,0.83,,50000,adm,,cfg 1.5,DDPM,250,,,,,,paper,DiT Table 2,
+dit,DiT,XL,other,class,32,fid,1.11,,50000,adm,,cfg 1.5,DDPM,250,,,,,,paper,DiT Table 2,
+"""
+
+
+def test_published_figures_stand_below_without_a_rank(results: Path) -> None:
+    registry, suites = results / "registry", results / "suites"
+    (registry / "published").mkdir(parents=True)
+    suites.mkdir()
+    (registry / "published" / "figures-mine.csv").write_text(FIGURES)
+    (suites / "quick.toml").write_text(SUITE)
+    folders = ("--results", str(results), "--registry", str(registry), "--suites", str(suites))
+    lines = call("leaderboard", "quick", "--with-published", "--format", "markdown", *folders).stdout.splitlines()
+    assert [cell.strip() for cell in lines[4].strip("|").split("|")] == [
+        "†",
+        "DiT XL cfg 1.5 DDPM",
+        "2.27",
+        "0.83",
+        "50000",
+        "published (adm)",
+        "250",
+        "",
+        "",
+        "",
+    ]
+    assert any(line.startswith("† published figures") for line in lines)
+    assert "1.11" not in "".join(lines)
+    assert "DiT" not in call("leaderboard", "quick", *folders).stdout
+
+
+def test_the_table_is_put_between_its_markers_and_nowhere_else(results: Path) -> None:
+    page = results / "README.md"
+    page.write_bytes(
+        b"before\r\n<!-- genbench leaderboard quick -->\r\nstale\r\n<!-- genbench leaderboard end -->\r\nafter\r\n"
+    )
+    arguments = ("leaderboard", "quick", "--inject", str(page), "--results", str(results))
+    done = call(*arguments)
+    assert done.stdout == ""
+    assert "leaderboard of quick replaced" in done.stderr
+    text = page.read_bytes()
+    assert text.startswith(b"before\r\n<!-- genbench leaderboard quick -->\r\n| rank |")
+    assert text.endswith(b"\r\n<!-- genbench leaderboard end -->\r\nafter\r\n")
+    assert b"stale" not in text
+    assert "is up to date" in call(*arguments).stderr
+    assert page.read_bytes() == text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("no markers", "the markers of this leaderboard are missing"),
+        ("<!-- genbench leaderboard quick -->", "the markers of this leaderboard are missing"),
+        ("<!-- genbench leaderboard long -->\n<!-- genbench leaderboard end -->", "are missing"),
+        ("<!-- genbench leaderboard quick -->\n<!-- genbench leaderboard end -->\n" * 2, "are twice"),
+        (None, "cannot be read (No such file or directory)"),
+    ],
+)
+def test_a_file_without_its_markers_is_left_alone(results: Path, text: str | None, message: str) -> None:
+    page = results / "README.md"
+    if text is not None:
+        page.write_text(text)
+    error = failure("leaderboard", "quick", "--inject", str(page), "--results", str(results))
+    assert message in str(error)
+    assert error.exit_code == 2
+    if text is None:
+        assert not page.exists()
+    else:
+        assert page.read_text() == text
+        assert "<!-- genbench leaderboard quick -->" in error.hint
+
+
+def test_sql_from_a_file_and_from_standard_input(results: Path) -> None:
+    file = results / "query.sql"
+    file.write_text("-- how many\nselect count(*) as runs from runs\n")
+    options = ("--results", str(results), "--format", "csv")
+    assert call("sql", "--file", str(file), *options).stdout.split() == ["runs", "2"]
+    assert call("sql", "--file", "-", *options, text="select 3 as x").stdout.split() == ["x", "3"]
+    assert "not both" in str(failure("sql", "select 1", "--file", str(file), *options))
+    assert "No such file" in str(failure("sql", "--file", str(results / "none.sql"), *options))
+
+
+def test_without_sql_duckdbs_shell_opens_the_store_read_only(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = results / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    error = failure("sql", "--results", str(results))
+    assert "DuckDB's shell is not installed" in str(error)
+    shell = folder / "duckdb"
+    shell.write_text('#!/bin/sh\necho "$@" > "$0.called"\nexit 7\n')
+    shell.chmod(0o755)
+    call("sql", "--results", str(results))
+    assert (folder / "duckdb.called").read_text().split() == ["-readonly", str(results / "genbench.duckdb")]

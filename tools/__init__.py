@@ -1,0 +1,1 @@
+"""How the data that genbench carries was made: run once, kept for whoever asks."""
