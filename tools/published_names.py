@@ -46,7 +46,7 @@ METHODS: dict[str | tuple[str, str], str] = {
     "FlowTurbo (InstaFlow 2-RF)": "flowturbo",
     "InstaFlow 2-RF Heun": "instaflow",
     "2-Rectified Flow (+distill)": "rectified-flow",
-    "2-Rectified Flow++": "rectified-flow++",
+    "2-Rectified Flow++": "rfpp",
     "LightningDiT (VA-VAE)": "lightningdit",
     "VA-VAE": "lightningdit",
     "MeanFlow (zhuyu-cs port)": "meanflow",
@@ -311,11 +311,11 @@ PROTOCOLS: dict[tuple[str, str, str], dict[str, Any]] = {
     # EDM's own program and statistics.
     **{
         (method, "cifar10", "32"): {**_EDM, "reference": "edm-cifar10"}
-        for method in ("ctm", "edm", "rectified-flow++", "sid", "uni-instruct")
+        for method in ("ctm", "edm", "rfpp", "sid", "uni-instruct")
     },
     **{
         (method, "imagenet", "64"): {**_EDM, "reference": "edm-imagenet64"}
-        for method in ("dmd2", "edm", "rectified-flow++", "sid", "uni-instruct")
+        for method in ("dmd2", "edm", "rfpp", "sid", "uni-instruct")
     },
     **{(method, "imagenet", "512"): {**_EDM2, "reference": "edm2-imagenet512"} for method in ("ddo", "edm2", "scm")},
     ("consistency", "cifar10", "32"): {"n": 50_000, "evaluator": "clean-fid, legacy-tensorflow"},
