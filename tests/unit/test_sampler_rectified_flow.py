@@ -26,6 +26,7 @@ WAYS = [
     {"steps": 4},
     {"steps": 5, "update": "new"},
     {"steps": 5, "solver": "heun"},
+    {"steps": 5, "solver": "heun", "update": "new"},
     {"steps": 1, "solver": "heun"},
 ]
 
@@ -45,12 +46,12 @@ def sampler(**settings):
 def test_paths_to_one_image_are_straight(settings):
     """Data that is one image c: D = c, and x_t = (1 - t)·c + t·noise, whatever the solver; c is where it ends."""
     made = sampler(**settings)
-    start = SeededNoise([7]).normal((3, 8, 8)).double()
+    start = SeededNoise([7]).normal((3, 8, 8))
     seen = []
 
     def constant(x, sigma, labels):
         t = float(sigma[0] / (1 + sigma[0]))
-        assert torch.allclose((1 - t) * x, (1 - t) * 0.25 + t * start, atol=1e-4)
+        assert torch.allclose((1 - t) * x, (1 - t) * 0.25 + t * start, atol=1e-3)
         seen.append(t)
         return torch.full_like(x, 0.25)
 
@@ -58,7 +59,7 @@ def test_paths_to_one_image_are_straight(settings):
     found = made.sample(SeededNoise([7]), torch.tensor([1]))
     assert torch.allclose(found, torch.tensor(0.25), atol=1e-5)
     assert len(seen) == made.nfe == settings["steps"]
-    assert seen[0] == pytest.approx(1 - 1e-5)
+    assert seen[0] == pytest.approx(1 - 1e-5, abs=1e-7)
 
 
 def test_where_the_solvers_evaluate():
@@ -104,7 +105,6 @@ def test_image_i_is_the_same_at_batch_1_and_3(settings):
     [
         ({"steps": 0}, "steps"),
         ({"steps": 4, "solver": "heun"}, "odd number of evaluations, not 4"),
-        ({"steps": 5, "solver": "heun", "update": "new"}, "step of euler"),
     ],
 )
 def test_settings_that_cannot_be(settings, message):

@@ -22,6 +22,4 @@ class RectifiedFlowSettings(NetworkSettings):
     def _fits(self) -> Self:
         if self.solver == "heun" and self.steps % 2 == 0:
             raise ValueError(f"heun makes an odd number of evaluations, not {self.steps}")
-        if self.solver == "heun" and self.update == "new":
-            raise ValueError("update new is a step of euler")
         return self
