@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+from torchmetrics.image.fid import NoTrainInceptionV3
 
 from genbench.features import inception
 from genbench.features.resize import tf1_bilinear
@@ -57,11 +58,22 @@ def named(tensors) -> dict[str, Tensor]:
 
 
 @pytest.fixture(scope="module")
-def theirs(named, tmp_path_factory) -> FeatureExtractorInceptionV3:
-    """torch-fidelity's module, which is torchmetrics' too, and whose graph is clean-fid's."""
+def weights(named, tmp_path_factory) -> str:
     path = Path(tmp_path_factory.mktemp("theirs")) / "weights.pth"
     torch.save(named, path)
-    return FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def theirs(weights) -> FeatureExtractorInceptionV3:
+    """torch-fidelity's module, whose graph is clean-fid's."""
+    return FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=weights)
+
+
+@pytest.fixture(scope="module")
+def torchmetrics_(weights) -> torch.nn.Module:
+    """torchmetrics' whole extractor, resize included."""
+    return NoTrainInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=weights)
 
 
 @pytest.fixture(scope="module")
@@ -152,12 +164,10 @@ def test_inception_torch_is_pytorch_fids_pipeline(network, pytorch_fids, height,
 
 
 @pytest.mark.parametrize(("height", "width"), PIPELINE_SIZES)
-def test_inception_aa_is_torchmetrics_pipeline(network, theirs, height, width):
+def test_inception_aa_is_torchmetrics_pipeline(network, torchmetrics_, height, width):
     images = pictures(height, width)
-    # torchmetrics 1.8 and later: torch-fidelity's module behind this resize.
-    resized = functional.interpolate(images.float(), (299, 299), mode="bilinear", align_corners=False, antialias=True)
     with torch.inference_mode():
-        expected = pool3(theirs, (resized - 128) / 128)
+        expected = torchmetrics_(images)
     found = prepared(network, "inception-aa", images)
     assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
 

@@ -1,4 +1,4 @@
-"""The same features in, the same number out: torch-fidelity 0.4, clean-fid 0.1.35 and prdc 0.2 against genbench."""
+"""The same features in, the same number out: torch-fidelity 0.4, clean-fid 0.1.35, prdc 0.2 and torchmetrics 1.9."""
 
 import warnings
 
@@ -22,6 +22,9 @@ with warnings.catch_warnings():
     from torch_fidelity.metric_isc import isc_features_to_metric
     from torch_fidelity.metric_kid import kid_features_to_metric
     from torch_fidelity.metric_prc import prc_features_to_metric
+    from torchmetrics.image.fid import FrechetInceptionDistance
+    from torchmetrics.image.inception import InceptionScore
+    from torchmetrics.image.kid import KernelInceptionDistance
 
 RNG = np.random.default_rng(0)
 
@@ -131,3 +134,47 @@ def test_prdc_is_that_of_prdc(k: int) -> None:
     assert found.reference_inside.mean() == peer["recall"]
     assert found.balls_around.mean() / k == pytest.approx(peer["density"], rel=1e-14)
     assert found.covered.mean() == peer["coverage"]
+
+
+class AsTheyAre(torch.nn.Module):
+    """Features in place of images, so that torchmetrics' arithmetic is compared alone."""
+
+    num_features = 48
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(N, 48), unchanged."""
+        return features
+
+
+def updated(metric, generated: np.ndarray, reference: np.ndarray):
+    for side, real in ((reference, True), (generated, False)):
+        metric.update(torch.from_numpy(side.astype(np.float64)), real=real)
+    return metric.compute()
+
+
+@pytest.mark.parametrize(("n", "tolerance"), [(400, 1e-6), (30, 1e-4)])
+def test_fd_is_that_of_torchmetrics(n: int, tolerance: float) -> None:
+    generated, reference = features(n, scale=1.1), features(500)
+    peer = updated(FrechetInceptionDistance(AsTheyAre()).set_dtype(torch.float64), generated, reference)
+    found = frechet_distance(generated, Moments.from_features(reference)).value
+    assert found == pytest.approx(peer.item(), rel=tolerance)
+
+
+@pytest.mark.filterwarnings("ignore:Metric `Kernel Inception Distance`:UserWarning")
+def test_kd_of_one_subset_of_everything_is_that_of_torchmetrics() -> None:
+    generated, reference = features(120, scale=1.1), features(120)
+    metric = KernelInceptionDistance(AsTheyAre(), subsets=1, subset_size=120).set_dtype(torch.float64)
+    mean, _ = updated(metric, generated, reference)
+    assert kernel_distance(generated, reference).value == pytest.approx(mean.item(), rel=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Metric `InceptionScore`:UserWarning")
+def test_is_of_one_split_is_that_of_torchmetrics() -> None:
+    # One split: torchmetrics draws those of several without a seed.
+    logits = features(300, scale=3)
+    metric = InceptionScore(AsTheyAre(), splits=1).set_dtype(torch.float64)
+    metric.update(torch.from_numpy(logits.astype(np.float64)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its standard deviation over one split
+        mean, _ = metric.compute()
+    assert inception_score(logits, splits=1).value == pytest.approx(mean.item(), rel=1e-6)
