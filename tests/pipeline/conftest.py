@@ -170,6 +170,9 @@ class World:
     def score(self, *arguments: str | Path) -> Answer:
         return call(*self.arguments("score", *arguments))
 
+    def report(self, folder: Path, *arguments: str) -> Answer:
+        return call(*self.arguments("report", "--html", folder, *arguments))
+
     def sql(self, query: str, *arguments: str) -> Answer:
         return call(
             "sql", query, *arguments, "--results", self.results, "--registry", self.registry, "--suites", self.suites

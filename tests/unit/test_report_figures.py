@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from scipy.stats import spearmanr  # type: ignore[import-untyped]
+from scipy.stats import spearmanr
 
 from genbench.records import ContributionFacts
 from genbench.report.figures import agreement, classes, correlogram, quality_cost, sample_size, training

@@ -1,0 +1,291 @@
+"""`genbench report`: pages from records, previews and caches, whatever of them is there."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+
+from genbench.engine.local import PREVIEW
+from genbench.images import emoji32
+from genbench.report.html.neighbours import training
+from genbench.report.html.remaking import remake
+from genbench.report.html.settings import Settings
+from genbench.shards import Shard, ShardCache
+
+if TYPE_CHECKING:
+    from tests.pipeline.conftest import Measured, World
+
+RUNS = ("tiny@ode2", "tiny@ode3-cfg2", "tiny@sde2")
+
+
+class Page(HTMLParser):
+    """Addresses, text and sections of a page."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.anchors: set[str] = set()
+        self.source = path.read_text()
+        self.feed(self.source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.addresses += [value for name in ("href", "src", "srcset") if (value := found.get(name))]
+        self.anchors |= {value for name in ("id",) if (value := found.get(name))}
+        if tag == "img":
+            assert found["alt"], "every image has a text"
+
+    def missing(self) -> list[str]:
+        """What the page says is not there."""
+        return [unescape(text) for text in re.findall(r'class="missing">([^<]*)', self.source)]
+
+    def notes(self) -> str:
+        return " ".join(unescape(text) for text in re.findall(r'<p class="quiet">([^<]*)', self.source))
+
+
+def dangling(folder: Path) -> Iterator[str]:
+    """Links of all pages that lead nowhere, or out of the folder."""
+    for path in folder.rglob("*.html"):
+        page = Page(path)
+        for address in page.addresses:
+            if address.startswith("#"):
+                if address[1:] not in page.anchors:
+                    yield address
+            elif address != "data:," and not (path.parent / unquote(address)).is_file():
+                yield address
+
+
+@pytest.fixture(scope="session")
+def written(measured: Measured, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of the measured world."""
+    folder = tmp_path_factory.mktemp("report") / "html"
+    measured.world.report(folder, "tiny").ok()
+    return folder
+
+
+def test_nothing_dangles_and_nothing_comes_from_outside(written: Path) -> None:
+    assert list(dangling(written)) == []
+    assert len(Page(written / "index.html").addresses) > 50
+    texts = [path.read_text() for path in written.rglob("*") if path.suffix in {".html", ".css", ".js"}]
+    assert not any("http" in text or "//" in text.replace("// ", "") for text in texts)
+
+
+def test_what_a_page_refers_to_is_what_is_there(written: Path) -> None:
+    referred = {unquote(address) for address in Page(written / "index.html").addresses}
+    there = {path.relative_to(written).as_posix() for path in written.rglob("*") if path.is_file()}
+    assert there - referred == {"index.html", "genbench-report.txt"}
+    assert set((written / "genbench-report.txt").read_text().split()) == there - {"genbench-report.txt"}
+    assert sum(path.stat().st_size for path in written.rglob("*") if path.is_file()) < 2**20
+
+
+def test_every_figure_has_its_answer_as_csv_and_its_sql(written: Path, measured: Measured) -> None:
+    source = (written / "index.html").read_text()
+    found = re.findall(r'<a href="(data/[^"]+)" download>CSV</a>.*?<code>(.*?)</code>', source, flags=re.DOTALL)
+    names = {path for path, _ in found}
+    assert {f"data/{name}.csv" for name in ("leaderboard", "quality-cost", "metric-agreement", "samples")} <= names
+    for path, sql in found:
+        answer = measured.world.sql(unescape(sql), "--format", "csv").ok().out
+        asked, kept = (list(csv.reader(io.StringIO(text))) for text in (answer, (written / path).read_text()))
+        assert len(asked) > 1
+        if path in {"data/samples.csv", "data/influential-images.csv"}:
+            assert {row[0] for row in asked[1:]} == {row[0] for row in kept[1:]} == set(RUNS)
+        else:
+            assert sorted(asked) == sorted(kept)
+
+
+def test_samples_are_of_the_same_seeds(written: Path, measured: Measured) -> None:
+    from PIL import Image
+
+    rows = list(csv.DictReader(io.StringIO((written / "data" / "samples.csv").read_text())))
+    assert [(row["run"], int(row["seed"])) for row in rows] == [
+        (run, seed) for run in dict.fromkeys(row["run"] for row in rows) for seed in range(16)
+    ]
+    previews = {row["run"]: row["images_digest"] for row in measured.world.rows("SELECT run, images_digest FROM runs")}
+    for row in rows[::5]:
+        with Image.open(written / row["image"]) as image:
+            drawn = np.asarray(image)
+        sampled = preview(measured.world, previews[row["run"]])[int(row["seed"])]
+        assert np.array_equal(drawn[::3, ::3], sampled), "as the cache has it, drawn three times as large"
+
+
+def preview(world: World, images_digest: str) -> Any:
+    return np.moveaxis(ShardCache(world.cache).read(images_digest, PREVIEW, Shard(0, 24)), 1, -1)
+
+
+def settings(world: World) -> Settings:
+    return Settings(world.results, world.cache, [world.registry, Path(__file__).parents[2] / "registry"])
+
+
+def test_images_are_sampled_again_to_the_last_bit(measured: Measured) -> None:
+    world = measured.world
+    for row in world.rows("SELECT * FROM runs"):
+        kept = preview(world, row["images_digest"])
+        seeds = [17, 3, 3, 20]
+        classes = influences(world, row["influence"])
+        made = remake(row, seeds, [classes[seed] for seed in seeds], settings(world))
+        assert all(np.array_equal(image, kept[seed]) for image, seed in zip(made, seeds, strict=True))
+
+
+def influences(world: World, path: str) -> dict[int, int]:
+    """Class by seed."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        rows = connection.execute("SELECT image, class FROM read_parquet(?)", [str(world.cache / path)]).fetchall()
+    return dict(rows)
+
+
+def test_influential_images_are_those_of_the_table_and_their_neighbours_are_found(written: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO((written / "data" / "influential-images.csv").read_text())))
+    by_run = {run: [row for row in rows if row["run"] == run] for run in RUNS}
+    for own in by_run.values():
+        values = [float(row["influence"]) for row in own]
+        assert len(values) == 8
+        assert values == sorted(values, reverse=True)
+        assert values[0] > 0, "influences have mean 0"
+    assert all(0 <= int(row["nearest_training_image"]) < 3404 and float(row["distance"]) > 0 for row in rows)
+    assert {row["class"] for row in rows} <= set(emoji32.CLASSES)
+    assert Page(written / "index.html").notes().count("measure it again") == 0
+
+
+def test_a_training_image_is_its_own_nearest(measured: Measured) -> None:
+    (row, *_) = measured.world.rows(
+        "SELECT run, reference, reference_sha256, space FROM runs JOIN measurements USING (record_id)"
+    )
+    found = training(row, settings(measured.world))
+    features, indices = found.reference.features, found.reference.indices
+    assert features is not None
+    assert indices is not None
+    (neighbour,) = found.nearest(features[7:8], "cpu")
+    assert (neighbour.place, neighbour.distance) == (indices[7], 0)
+    assert np.array_equal(neighbour.image, emoji32.load("train").images[indices[7]])  # type: ignore[arg-type]
+
+
+def test_the_same_results_give_the_same_report_and_replace_the_old(
+    written: Path, measured_copy: World, tmp_path: Path
+) -> None:
+    folder = tmp_path / "again"
+    measured_copy.report(folder, "tiny").ok()
+    (folder / "mine.txt").write_text("a file of somebody else")
+    (folder / "images" / "old.png").write_bytes(b"of an earlier report")
+    with (folder / "genbench-report.txt").open("a") as manifest:
+        manifest.write("images/old.png\n../outside.txt\n")
+    (tmp_path / "outside.txt").write_text("not of the report")
+    measured_copy.report(folder, "tiny").ok()
+    assert not (folder / "images" / "old.png").exists()
+    assert (tmp_path / "outside.txt").exists()
+    assert (folder / "mine.txt").exists()
+    names = {path.relative_to(written) for path in written.rglob("*") if path.is_file()}
+    assert names == {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()} - {Path("mine.txt")}
+    assert all((written / name).read_bytes() == (folder / name).read_bytes() for name in names)
+
+
+def test_records_alone_make_a_report(measured_copy: World, tmp_path: Path) -> None:
+    shutil.rmtree(measured_copy.cache)
+    for path in measured_copy.results.rglob("*.png"):
+        path.unlink()
+    measured_copy.report(tmp_path / "html", "tiny").ok()
+    missing = Page(tmp_path / "html" / "index.html").missing()
+    assert any("No preview" in text and "genbench run tiny" in text for text in missing)
+    assert any("Influences lie in the feature cache" in text and "--cache" in text for text in missing)
+    assert any("genbench run tiny --limit 12" in text for text in missing)
+    assert all("genbench run" in text for text in missing)
+    assert list(dangling(tmp_path / "html")) == []
+
+
+def test_a_preview_that_is_no_picture_is_passed_over(measured_copy: World, tmp_path: Path) -> None:
+    first, *_ = sorted(measured_copy.results.rglob("*.png"))
+    first.write_bytes(b"no picture")
+    measured_copy.report(tmp_path / "html", "tiny").ok()
+    rows = csv.DictReader(io.StringIO((tmp_path / "html" / "data" / "samples.csv").read_text()))
+    assert {row["run"] for row in rows} == set(RUNS) - {first.parent.name}
+
+
+def test_what_sampling_would_take_too_long_is_said(measured_copy: World, tmp_path: Path) -> None:
+    measured_copy.report(tmp_path / "html", "tiny", "--sampling-seconds", "0").ok()
+    notes = Page(tmp_path / "html" / "index.html").notes()
+    assert "sampling 8 of them again takes about" in notes
+    assert "--sampling-seconds" in notes
+
+
+def test_weights_that_changed_sample_nothing(measured_copy: World, tmp_path: Path) -> None:
+    card = measured_copy.registry / "tiny.toml"
+    card.write_text(card.read_text().replace('quantise = "round"', 'quantise = "half"'))
+    measured_copy.report(tmp_path / "html", "tiny").ok()
+    assert "are not those of the record" in Page(tmp_path / "html" / "index.html").notes()
+
+
+def test_all_suites_have_a_page_of_contents(measured_copy: World, tmp_path: Path) -> None:
+    measured_copy.run("cheap", "-m", "tiny@ode2").ok()
+    folder = tmp_path / "html"
+    measured_copy.report(folder, "--all").ok()
+    assert {"cheap/index.html", "tiny/index.html"} <= set(Page(folder / "index.html").addresses)
+    assert "../index.html" in Page(folder / "tiny" / "index.html").addresses
+    assert list(dangling(folder)) == []
+
+
+def test_names_are_text_whatever_they_are(measured_copy: World, emoji: Path, tmp_path: Path) -> None:
+    name = """<img src=x onerror=alert(1)> "it's" & {{ 7 * 7 }} $(id)"""
+    shutil.copytree(emoji, tmp_path / name)
+    measured_copy.score(tmp_path / name, "--suite", "tiny").ok()
+    measured_copy.report(tmp_path / "html", "tiny").ok()
+    source = (tmp_path / "html" / "index.html").read_text()
+    assert "<img src=x" not in source
+    assert "&lt;img src=x onerror=alert(1)&gt; &#34;it&#39;s&#34; &amp; {{ 7 * 7 }} $(id)" in source
+    assert list(dangling(tmp_path / "html")) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "hint"),
+    [
+        (("tinny",), "no suite named 'tinny'", "did you mean tiny?"),
+        (("blocks",), "no results of suite blocks", "genbench run blocks"),
+        (("tiny", "--all"), "give one suite, or --all", "genbench report quick --html report"),
+        (("tiny", "--precision", "fast"), "no results of suite tiny from fast features", "--precision fast"),
+    ],
+)
+def test_what_cannot_be_reported(
+    measured: Measured, tmp_path: Path, arguments: tuple[str, ...], error: str, hint: str
+) -> None:
+    said, advised = measured.world.report(tmp_path / "html", *arguments).problem(2)
+    assert error in said
+    assert hint in advised
+    assert not (tmp_path / "html").exists()
+
+
+def test_nothing_measured_is_nothing_to_report(world: World, tmp_path: Path) -> None:
+    world.results.mkdir()
+    said, advised = world.report(tmp_path / "html", "--all").problem(2)
+    assert "no results of any suite" in said
+    assert advised == "genbench run quick"
+
+
+def test_other_peoples_folders_stay_as_they_are(measured: Measured, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    said, advised = measured.world.report(tmp_path, "tiny").problem(2)
+    assert "none of them a report" in said
+    assert "--html" in advised
+    said, _ = measured.world.report(tmp_path / "thesis.tex", "tiny").problem(2)
+    assert "is a file" in said
+
+
+@pytest.mark.parametrize("package", ["matplotlib", "jinja2"])
+def test_a_missing_package_says_what_to_install(
+    measured: Measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    said, advised = measured.world.report(tmp_path / "html", "tiny").problem(2)
+    assert f"needs the package {package}" in said
+    assert advised == 'pip install "genbench[report]"'
