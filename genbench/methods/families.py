@@ -75,6 +75,10 @@ class Family(NamedTuple):
 
 SMALL_DIT: Mapping[str, Any] = MappingProxyType({"input_size": 8, "hidden_size": 32, "depth": 2, "num_heads": 2})
 
+SMALL_DITDH: Mapping[str, Any] = MappingProxyType(
+    {"input_size": 4, "in_channels": 8, "hidden_size": [16, 32], "depth": [2, 1], "num_heads": [2, 2]}
+)
+
 SMALL_UNET: Mapping[str, Any] = MappingProxyType(
     {"img_resolution": 8, "model_channels": 16, "channel_mult": [1, 4], "num_blocks": 1, "attn_resolutions": [4]}
 )
@@ -179,6 +183,14 @@ FAMILIES: dict[str, Family] = {
         module="genbench.methods.meanflow.unet:MeanFlowUNet",
         tiny=SMALL_UNET,
     ),
+    "mf-rae": Family(
+        sampler="genbench.methods.meanflow.sampler:MeanFlowDiTDHSampler",
+        network="genbench.methods.meanflow.settings:MeanFlowDiTDHNetwork",
+        settings="genbench.methods.meanflow.settings:AverageVelocitySettings",
+        version="1",
+        module="genbench.methods.meanflow.ditdh:MeanFlowDiTDH",
+        tiny=SMALL_DITDH,
+    ),
     "rectified-flow": Family(
         sampler="genbench.methods.rectified_flow.sampler:RectifiedFlowSampler",
         network="genbench.methods.edm.settings:EDMNetwork",
@@ -201,7 +213,7 @@ FAMILIES: dict[str, Family] = {
         settings="genbench.methods.rae.settings:RAESettings",
         version="1",
         module="genbench.methods.rae.network:DiTDH",
-        tiny={"input_size": 4, "in_channels": 8, "hidden_size": [16, 32], "depth": [2, 1], "num_heads": [2, 2]},
+        tiny=SMALL_DITDH,
     ),
     "sit": Family(
         sampler="genbench.methods.sit.sampler:SiTSampler",

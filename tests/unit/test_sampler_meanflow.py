@@ -8,11 +8,13 @@ import torch
 
 from genbench.cards import load_card
 from genbench.errors import UsageError
+from genbench.methods.meanflow.ditdh import MeanFlowDiTDH
 from genbench.methods.meanflow.network import MeanFlowSiT
-from genbench.methods.meanflow.sampler import MeanFlowSampler, MeanFlowUNetSampler
+from genbench.methods.meanflow.sampler import MeanFlowDiTDHSampler, MeanFlowSampler, MeanFlowUNetSampler
 from genbench.methods.meanflow.settings import AverageVelocitySettings, MeanFlowSettings
 from genbench.methods.meanflow.unet import MeanFlowUNet
 from genbench.methods.noise import SeededNoise
+from genbench.methods.rae.network import DiTDH
 from genbench.validate import random_state
 
 REGISTRY = Path(__file__).parents[2] / "registry"
@@ -119,6 +121,60 @@ def test_the_full_size_unet_is_edms_but_for_what_embeds_the_times():
     # Two embeddings of 2·128 channels for one of 128, and filters of four taps for two.
     assert other == {"map_layer0.weight"} | {key for key in edm if key.endswith("resample_filter")}
     assert built["map_layer0.weight"] == [512, 512]
+
+
+DITDH = {
+    "input_size": 4,
+    "in_channels": 6,
+    "hidden_size": (16, 32),
+    "depth": (2, 1),
+    "num_heads": (2, 2),
+    "num_classes": 5,
+}
+
+
+def ditdh_sampler(steps=1):
+    with torch.device("meta"):
+        module = MeanFlowDiTDH(**DITDH)
+    return MeanFlowDiTDHSampler(
+        network=DITDH,
+        settings=AverageVelocitySettings(steps=steps),
+        state=random_state(module),
+        device=torch.device("cpu"),
+    )
+
+
+def test_the_representation_transformer_adds_the_spans_embedding_to_the_times():
+    """RAE's network with both embedders' sum for the time's: the same everywhere that the time enters."""
+    network = ditdh_sampler().network
+    x, times, labels = SeededNoise([0]).normal((6, 4, 4)), torch.tensor([[0.25, 1.0]]), torch.tensor([3])
+    both = network.t_embedder(torch.tensor([1.0])) + network.r_embedder(torch.tensor([0.75]))
+    plain = DiTDH(**DITDH).eval()
+    plain.load_state_dict({k: v for k, v in network.state_dict().items() if not k.startswith("r_embedder.")})
+    plain.embed_time = lambda t: both
+    assert torch.equal(network(x, times, labels), plain(x, torch.tensor([1.0]), labels))
+    assert not torch.allclose(network(x, times, labels), network(x, torch.tensor([[0.5, 1.0]]), labels))
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_representation_latent_is_the_same_at_batch_1_and_3(steps):
+    made = ditdh_sampler(steps)
+    whole = made.sample(SeededNoise(range(3)), torch.arange(3))
+    assert (whole.shape, made.nfe) == ((3, 6, 4, 4), steps)
+    for i in range(3):
+        assert torch.allclose(made.sample(SeededNoise([i]), torch.tensor([i]))[0], whole[i], atol=1e-4)
+
+
+def test_the_full_size_representation_transformer_is_raes_and_one_embedder():
+    variant = load_card(REGISTRY / "mf-rae.toml").variants["mf-rae-xl-256"]
+    rae = json.loads((REGISTRY / "manifests" / "rae-DiTDH-XL-256.json").read_text())
+    with torch.device("meta"):
+        module = MeanFlowDiTDH(**variant.network)
+    keys = {key: list(value.shape) for key, value in module.state_dict().items()}
+    time = {key: shape for key, shape in rae["keys"].items() if key.startswith("t_embedder.")}
+    assert keys == rae["keys"] | {key.replace("t_embedder.", "r_embedder."): shape for key, shape in time.items()}
+    # What counting the authors' class gives, rounded, is 840.6 M.
+    assert sum(p.numel() for p in module.parameters()) == 840_595_284
 
 
 def test_the_second_embedder_is_given_the_span():

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from genbench.methods.guidance import guide, predictions
+from genbench.methods.meanflow.ditdh import MeanFlowDiTDH
 from genbench.methods.meanflow.network import MeanFlowSiT
 from genbench.methods.meanflow.settings import AverageVelocitySettings, MeanFlowSettings
 from genbench.methods.meanflow.unet import MeanFlowUNet
@@ -48,6 +49,13 @@ class MeanFlowSampler(AverageVelocitySampler[MeanFlowSiT, MeanFlowSettings]):
             return self.evaluate(x, times, labels)
         conditional, null = predictions(self.evaluate, x, times, labels, self.network.num_classes)
         return guide(conditional, null, self.settings.cfg, None, rest=conditional)
+
+
+class MeanFlowDiTDHSampler(AverageVelocitySampler[MeanFlowDiTDH, AverageVelocitySettings]):
+    """The transformer of representation latents with one preset. See `AverageVelocitySettings`."""
+
+    name = "MeanFlow DiT^DH"
+    module = MeanFlowDiTDH
 
 
 class MeanFlowUNetSampler(AverageVelocitySampler[MeanFlowUNet, AverageVelocitySettings]):

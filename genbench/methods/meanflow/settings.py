@@ -8,6 +8,7 @@ from pydantic import Field
 
 from genbench.methods.dit.settings import DiTNetwork
 from genbench.methods.edm.settings import EncoderType, Taps, UNetFrame
+from genbench.methods.rae.settings import DiTDHNetwork
 from genbench.methods.settings import NetworkSettings
 
 
@@ -27,6 +28,13 @@ class MeanFlowUNetNetwork(UNetFrame):
     """Channels of each time's embedding, in units of `model_channels`."""
     encoder_type: EncoderType
     resample_filter: Taps
+
+
+class MeanFlowDiTDHNetwork(DiTDHNetwork):
+    """Arguments of `genbench.methods.meanflow.ditdh.MeanFlowDiTDH`."""
+
+    guide: None = None
+    """These networks are sampled without guidance."""
 
 
 class AverageVelocitySettings(NetworkSettings):

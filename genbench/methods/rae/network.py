@@ -105,7 +105,7 @@ class DiTDH(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         """x (N, C, H, W), times t (N,) in [0, 1], labels y (N,) => velocity (N, C, H, W)."""
-        time = self.t_embedder(t)
+        time = self.embed_time(t)
         condition = functional.silu(time + self.y_embedder(y))  # the blocks take its SiLU again
         state = self.s_embedder(x)
         if self.pos_embed is not None:
@@ -119,3 +119,7 @@ class DiTDH(nn.Module):
         for block in self.blocks[self.encoder_depth :]:
             tokens = block(tokens, state, rotation)
         return unpatchify(self.final_layer(tokens, state), 1, self.in_channels)
+
+    def embed_time(self, t: Tensor) -> Tensor:
+        """Times (N,) => (N, D)."""
+        return self.t_embedder(t)  # type: ignore[no-any-return]
