@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 
 from genbench import console
 from genbench.errors import GenbenchError
-from zoo.configuration import Configuration, load
+from zoo.configuration import Training, load
 
 
 def for_each(
-    carry_out: Callable[[str, Configuration], None], arguments: Sequence[str], *, module: str, about: str | None
+    carry_out: Callable[[str, Training], None], arguments: Sequence[str], *, module: str, about: str | None
 ) -> int:
     """Read every configuration that is named, then carry them out one by one; the exit code."""
     parser = argparse.ArgumentParser(

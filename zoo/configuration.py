@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 from torch import nn
 
 from genbench.cards import MethodCard, Name, Scalar, Variant, load_card
-from genbench.errors import ConfigError, unknown
+from genbench.errors import ConfigError, UsageError, unknown
 from genbench.methods.families import family, import_object, network_model
+from genbench.methods.latents.families import DECODERS
 from genbench.schema import Strict, check, load_toml
 from zoo.alignment import Alignment
 from zoo.objectives import Objective
@@ -52,19 +55,14 @@ class Budget(Strict):
         return tuple(sorted({round(share * self.steps) for share in self.snapshots}))
 
 
-class Configuration(Strict):
-    """One model of the zoo: a variant of a card, and how it is trained."""
+class Training(Strict):
+    """How a network is trained."""
 
-    card: str
-    """The method: ``registry/<card>.toml``."""
-    summary: str
-    """Of the variant."""
+    described: ClassVar[frozenset[str]]
+    """Settings that move no weight."""
+
     network: dict[str, Any]
     """Arguments of the family's network."""
-    presets: dict[Name, dict[str, Scalar]] = Field(min_length=1)
-    default_preset: Name
-    curve: Name
-    """The unguided preset that snapshots are measured with."""
     initial: str | None = None
     """The model of the zoo whose weights at the end of its training this one starts from; none draws them."""
     objective: Objective
@@ -73,14 +71,41 @@ class Configuration(Strict):
     budget: Budget
 
     @property
-    def training(self) -> dict[str, Any]:
+    def identity(self) -> str:
         """What was set and moves a weight: a setting that is added later and left at its default changes nothing."""
-        described = {"summary", "presets", "default_preset", "curve"}
-        return self.model_dump(mode="json", exclude=described, exclude_defaults=True)
+        settings = self.model_dump(mode="json", exclude=set(self.described), exclude_defaults=True)
+        return json.dumps(settings, sort_keys=True)
 
 
-def load(name: str) -> Configuration:
-    """The configuration of that name.
+class Model(Training):
+    """A variant of a card."""
+
+    described = frozenset({"summary", "presets", "default_preset", "curve"})
+
+    card: str
+    """The method: ``registry/<card>.toml``."""
+    summary: str
+    """Of the variant."""
+    decoder: Name | None = None
+    """The tokenizer of the zoo whose codes are learned."""
+    presets: dict[Name, dict[str, Scalar]] = Field(min_length=1)
+    default_preset: Name
+    curve: Name
+    """The unguided preset that snapshots are measured with."""
+
+
+class Tokenizer(Training):
+    """An autoencoder with a codebook: ``registry/decoders/<name>.toml``."""
+
+    described = frozenset({"title"})
+
+    decoder_family: Name
+    """As decoders' files name it."""
+    title: str
+
+
+def load(name: str) -> Training:
+    """The configuration of that name, a `Model` or a `Tokenizer`.
 
     Raises `UsageError` for an unknown name, and `ConfigError` for a file that is not valid or says otherwise than the
     variant of the same name in its card, if there is one.
@@ -88,22 +113,31 @@ def load(name: str) -> Configuration:
     files = {path.stem: path for path in HERE.glob("*.toml")}
     if name not in files:
         raise unknown("zoo configuration", name, files)
-    configuration = load_toml(Configuration, files[name])
-    check_against_card(name, configuration, card(configuration))
+    if "decoder_family" in tomllib.loads(files[name].read_text(encoding="utf-8")):
+        return load_toml(Tokenizer, files[name])
+    model = load_toml(Model, files[name])
+    check_against_card(name, model, card(model))
+    return model
+
+
+def as_model(name: str, configuration: Training) -> Model:
+    """The same. Raises `UsageError` for a tokenizer."""
+    if not isinstance(configuration, Model):
+        raise UsageError(f"{name} is a tokenizer and makes no images", hint="name the model that learns its codes")
     return configuration
 
 
-def card(configuration: Configuration) -> MethodCard:
+def card(configuration: Model) -> MethodCard:
     """The method's card."""
     return load_card(card_path(configuration))
 
 
-def card_path(configuration: Configuration) -> Path:
+def card_path(configuration: Model) -> Path:
     """Where the method's card lies."""
     return REGISTRY / f"{configuration.card}.toml"
 
 
-def check_against_card(name: str, configuration: Configuration, card: MethodCard) -> None:
+def check_against_card(name: str, configuration: Model, card: MethodCard) -> None:
     """Raise `ConfigError` when the card has a variant `name` whose network or presets are others."""
     known = card.variants.get(name)
     if known is None:
@@ -122,7 +156,7 @@ def check_against_card(name: str, configuration: Configuration, card: MethodCard
             )
 
 
-def resolved_network(source: Configuration | Variant, card: MethodCard) -> dict[str, Any]:
+def resolved_network(source: Model | Variant, card: MethodCard) -> dict[str, Any]:
     """Network arguments with the family's defaults filled in.
 
     Raises `ConfigError` for arguments that the family does not take.
@@ -132,12 +166,29 @@ def resolved_network(source: Configuration | Variant, card: MethodCard) -> dict[
     return check(model, source.network, where).model_dump() if model else dict(source.network)
 
 
-def build_network(configuration: Configuration) -> nn.Module:
-    """The network, its weights as its constructor leaves them."""
+def build_network(configuration: Training) -> nn.Module:
+    """The network, its weights as its constructor leaves them.
+
+    Raises `ConfigError` for arguments that the family does not take.
+    """
+    if isinstance(configuration, Tokenizer):
+        return build_tokenizer(configuration)
+    assert isinstance(configuration, Model)
     method = card(configuration)
     where = f"{method.method.id}.toml"
     chosen = family(method.method.sampler, where)
     if chosen.module is None:
         raise ConfigError(f"{where}: sampler {chosen.sampler} names no network", hint="train it where it is defined")
     network: nn.Module = import_object(chosen.module, where)(**resolved_network(configuration, method))
+    return network
+
+
+def build_tokenizer(configuration: Tokenizer) -> nn.Module:
+    """As `build_network`."""
+    where = f"decoder_family {configuration.decoder_family!r}"
+    chosen = DECODERS[configuration.decoder_family]
+    if chosen.module is None:
+        raise ConfigError(f"{where} names no network", hint="train it where it is defined")
+    arguments = check(import_object(chosen.network, where), configuration.network, f"{where}: network")
+    network: nn.Module = import_object(chosen.module, where)(arguments)
     return network

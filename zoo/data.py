@@ -15,8 +15,11 @@ from genbench.evaluation import Extraction
 from genbench.features import spaces
 from genbench.files import write_atomically
 from genbench.images import emoji32
+from genbench.methods.latents.codebook import QuantisedAutoencoder
+from genbench.methods.var.quantiser import MultiScaleQuantiser
 from genbench.paths import cache_folder
 from zoo.alignment import pooled
+from zoo.objectives import Codes
 
 ENCODER = "effnet-lite0/tokens"
 BLOCK = 64
@@ -29,6 +32,8 @@ class Data(NamedTuple):
     labels: Tensor
     targets: Tensor | None = None
     """(N, T, D) float16."""
+    codes: Codes | None = None
+    """Of a tokenizer, where those are learned."""
 
     @property
     def null(self) -> int:
@@ -60,6 +65,14 @@ def _extract(side: int) -> Tensor:
     extraction = Extraction([spaces.get(ENCODER)], device="cpu", cache=cache_folder(None))
     images = torch.from_numpy(emoji32.load("train").images).permute(0, 3, 1, 2).contiguous()
     return torch.cat([pooled(extraction(part)[ENCODER], side).half() for part in images.split(BLOCK)])
+
+
+@torch.inference_mode()
+def codes(autoencoder: QuantisedAutoencoder[MultiScaleQuantiser], images: Tensor) -> Codes:
+    """Images (N, 3, H, W) as a multi-scale tokenizer codes them."""
+    found = [autoencoder.quantize(autoencoder.features(part)).indices for part in images.split(BLOCK)]
+    inputs = [autoencoder.quantize.inputs(part) for part in found]
+    return Codes(torch.cat(found).clone(), torch.cat(inputs).clone())
 
 
 def batch_indices(seed: int, step: int, batch: int, size: int) -> np.ndarray[Any, np.dtype[np.int64]]:

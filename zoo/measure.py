@@ -9,29 +9,29 @@ measured already is not measured again. A snapshot of a training that is still r
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from genbench.digest import digest_file
 from genbench.errors import UsageError
-from genbench.methods.loading import WeightsOnDisk
 from genbench.methods.runs import Run, make_run
 from genbench.paths import cache_folder, data_folders, results_folder
 from genbench.protocol import load_protocol
 from genbench.records import Record, read_record
 from genbench.references import Shelf
-from genbench.runner import Block, Settings, execute
+from genbench.runner import Settings, blocks, execute
 from genbench.suites import find_suite
 from zoo.command import for_each
-from zoo.configuration import RUNS, Configuration
+from zoo.configuration import RUNS, Model, Training, as_model
 from zoo.trainer import snapshot
 from zoo.variants import write_checkpoints
 
 SUITE = "emoji32-training"
 
 
-def snapshots(name: str, configuration: Configuration) -> dict[int, Path]:
+def snapshots(name: str, configuration: Model) -> dict[int, Path]:
     """The snapshots that there are, by step.
 
     Raises `UsageError` when there is none.
@@ -43,29 +43,35 @@ def snapshots(name: str, configuration: Configuration) -> dict[int, Path]:
     return found
 
 
-def records(work: Iterable[tuple[Run, WeightsOnDisk]], settings: Settings) -> list[Record]:
-    """The record of each run with those weights under suite ``emoji32-training``, made now or found in the results.
+def records(runs: Sequence[Run], settings: Settings) -> list[Record]:
+    """The record of each run under suite ``emoji32-training``, made now or found in the results.
 
     Raises the error of the first that fails.
     """
     suite = find_suite(SUITE, data_folders("suites", None))
     protocol = load_protocol(suite, Shelf(settings.registry, settings.cache, settings.device))
-    blocks = [Block(protocol, run, 0, weights, settings) for run, weights in work]
-    for outcome in execute([block for block in blocks if block.finished() is None]):
+    work = blocks(protocol, runs, settings)
+    for outcome in execute([block for block in work if block.finished() is None]):
         if outcome.error is not None:
             raise outcome.error
-    return [read_record(path) for block in blocks if (path := block.finished()) is not None]
+    return [read_record(path) for block in work if (path := block.finished()) is not None]
 
 
-def measure(name: str, configuration: Configuration, settings: Settings) -> None:
+def with_snapshots(settings: Settings, name: str) -> Settings:
+    """The same, with the snapshots of a training among the weights."""
+    return replace(settings, registry=[*settings.registry, RUNS / name])
+
+
+def measure(name: str, configuration: Training, settings: Settings) -> None:
     """A record for each snapshot of one training.
 
-    Raises `UsageError` when there is none.
+    Raises `UsageError` when there is none, and for a tokenizer.
     """
-    found = {step: WeightsOnDisk(path, digest_file(path)) for step, path in snapshots(name, configuration).items()}
-    written = write_checkpoints(name, configuration, {step: weights.sha256 for step, weights in found.items()})
-    runs = [make_run(written, variant_name, configuration.curve, {}) for variant_name in written.variants]
-    records(zip(runs, found.values(), strict=True), settings)
+    model = as_model(name, configuration)
+    digests = {step: digest_file(path) for step, path in snapshots(name, model).items()}
+    written = write_checkpoints(name, model, digests)
+    runs = [make_run(written, variant_name, model.curve, {}) for variant_name in written.variants]
+    records(runs, with_snapshots(settings, name))
 
 
 def default_settings() -> Settings:

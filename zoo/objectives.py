@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from functools import cached_property
-from typing import Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, cast
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -17,13 +19,31 @@ from torch.func import jvp
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from genbench.errors import ConfigError
 from genbench.methods.ddpm import Schedule, schedule
 from genbench.methods.preconditioning import SIGMA_DATA
 from genbench.methods.respacing import TRAINING_STEPS
 from genbench.schema import Strict
 
+if TYPE_CHECKING:
+    from genbench.methods.latents.codebook import QuantisedAutoencoder
+    from genbench.methods.var.quantiser import MultiScaleQuantiser
+
 SMALLEST_LEVEL = 1e-8
 """In place of a noise level of 0, which has no logarithm."""
+
+
+class Codes(NamedTuple):
+    """Images as a multi-scale tokenizer codes them (see `genbench.methods.var.quantiser`)."""
+
+    indices: Tensor
+    """(N, T), scale by scale."""
+    inputs: Tensor
+    """(N, T - 1, C), what the transformer sees of them."""
+
+    def of(self, chosen: npt.NDArray[np.int64]) -> Codes:
+        """Those of some images."""
+        return Codes(self.indices[chosen], self.inputs[chosen])
 
 
 class Batch(NamedTuple):
@@ -33,8 +53,17 @@ class Batch(NamedTuple):
     """(N, C, H, W) in [-1, 1]."""
     labels: Tensor
     """(N,), the null class where one was dropped."""
-    progress: float
-    """Share of the steps that lie behind, in [0, 1)."""
+    step: int = 0
+    """Steps that lie behind."""
+    steps: int = 1
+    """Of the whole training."""
+    codes: Codes | None = None
+    """The images as a tokenizer codes them, for objectives that learn codes."""
+
+    @property
+    def progress(self) -> float:
+        """Share of the steps that lie behind, in [0, 1)."""
+        return self.step / self.steps
 
 
 class LogitNormal(Strict):
@@ -80,7 +109,7 @@ class Velocity(Loss):
 
     def __call__(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
         """The loss of `Loss`."""
-        images, labels, _ = batch
+        images, labels = batch.images, batch.labels
         noise = torch.randn(images.shape, generator=generator)
         share = _times(self.times, len(images), generator)
         x = _by_image(share) * images + _by_image(1 - share) * noise
@@ -107,7 +136,7 @@ class CleanImage(Loss):
 
     def __call__(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
         """The loss of `Loss`."""
-        images, labels, _ = batch
+        images, labels = batch.images, batch.labels
         noise = torch.randn(images.shape, generator=generator)
         t = _times(self.times, len(images), generator)
         x = _by_image(t) * images + _by_image(1 - t) * noise
@@ -130,7 +159,7 @@ class LearnedVariance(Loss):
 
     def __call__(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
         """The loss of `Loss`."""
-        images, labels, _ = batch
+        images, labels = batch.images, batch.labels
         s = self._schedule
         t = torch.randint(TRAINING_STEPS, (len(images),), generator=generator)
         noise = torch.randn(images.shape, generator=generator)
@@ -191,7 +220,7 @@ class MeanFlow(Loss):
 
     def __call__(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
         """The loss of `Loss`."""
-        images, labels, _ = batch
+        images, labels = batch.images, batch.labels
         n = len(images)
         noise = torch.randn(images.shape, generator=generator)
         pair = torch.stack([self.times.draw(n, generator), self.times.draw(n, generator)]).sort(dim=0)
@@ -242,7 +271,7 @@ class Denoising(Loss):
 
     def __call__(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
         """The loss of `Loss`, for a network D(x, σ, one-hot labels); dropped labels are the zero vector."""
-        images, labels, _ = batch
+        images, labels = batch.images, batch.labels
         sigma = (self.log_mean + self.log_std * torch.randn(len(images), generator=generator)).exp()
         x = images + _by_image(sigma) * torch.randn(images.shape, generator=generator)
         error = network(x, sigma, one_hot(labels, int(network.label_dim))) - images  # type: ignore[arg-type]
@@ -270,9 +299,9 @@ class ConsistencyTuning(Loss):
 
     def __call__(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
         """The loss of `Loss`, for a network D(x, σ, one-hot labels)."""
-        images, labels, progress = batch
+        images, labels = batch.images, batch.labels
         t = (self.log_mean + self.log_std * torch.randn(len(images), generator=generator)).exp()
-        r = self.earlier(t, progress)
+        r = self.earlier(t, batch.progress)
         noise = torch.randn(images.shape, generator=generator)
         classes = one_hot(labels, int(network.label_dim))  # type: ignore[arg-type]
         estimate = network(images + _by_image(t) * noise, t, classes)
@@ -289,11 +318,87 @@ class ConsistencyTuning(Loss):
         return (t * (1 - gap)).clamp_min(0)
 
 
+class NextScale(Loss):
+    """Cross-entropy of the codes of every scale from those of the scales before (VAR, arXiv:2404.02905)."""
+
+    kind: Literal["next-scale"]
+
+    def __call__(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
+        """The loss of `Loss`. Raises `ConfigError` for a batch without codes."""
+        if batch.codes is None:
+            raise ConfigError("objective next-scale learns codes", hint="name a tokenizer of the zoo as `decoder`")
+        logits = network(batch.labels, batch.codes.inputs).float()
+        return functional.cross_entropy(logits.flatten(0, 1), batch.codes.indices.flatten())
+
+
+class MultiScaleQuantisation(Loss):
+    """VAR's tokenizer without its perceptual and adversarial terms: error of the images, and of every scale's code.
+
+    The decoder sees the code, the encoder its gradient (van den Oord et al., VQ-VAE, arXiv:1711.00937). Entries of
+    the codebook that a batch leaves unused are moved to features of it, drawn at random, as long as that is allowed.
+    """
+
+    kind: Literal["multi-scale-quantisation"]
+    commitment: float = Field(default=0.25, ge=0)
+    """Weight of the encoder's way to the code beside the code's way to the encoder."""
+    restart_every: int = Field(gt=0)
+    """Steps."""
+    restart_until: float = Field(ge=0, le=1)
+    """Share of the steps."""
+
+    def __call__(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
+        """The loss of `Loss`, for a `QuantisedAutoencoder` of a `MultiScaleQuantiser`."""
+        autoencoder = cast("QuantisedAutoencoder[MultiScaleQuantiser]", network)
+        features = autoencoder.features(batch.images).float()
+        if batch.step % self.restart_every == 0 and batch.progress < self.restart_until:
+            restart(autoencoder.quantize, features.detach(), generator)
+        code, error = self._code(autoencoder.quantize, features)
+        decoded = autoencoder.images(features + (code - features).detach()).float()
+        return (decoded - batch.images).square().mean() + (decoded - batch.images).abs().mean() + error
+
+    def _code(self, quantiser: MultiScaleQuantiser, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The code of features (N, C, P, P), and its error, the mean over the scales."""
+        total, error = torch.zeros_like(features), features.new_zeros(())
+        for scale in range(len(quantiser.patch_nums)):
+            with torch.no_grad():
+                indices = quantiser.nearest(quantiser.shrink(features - total, scale))
+            total = total + quantiser.grow(quantiser.embedding(indices), scale)
+            error = error + (total - features.detach()).square().mean()
+            error = error + self.commitment * (total.detach() - features).square().mean()
+        return total, error / len(quantiser.patch_nums)
+
+
+@torch.no_grad()
+def restart(quantiser: MultiScaleQuantiser, features: Tensor, generator: torch.Generator) -> None:
+    """Move the entries that features (N, C, P, P) do not use to what is quantised of them, drawn at random."""
+    entries = quantiser.embedding.weight
+    used = torch.zeros(len(entries), dtype=torch.bool)
+    pool, total = [], torch.zeros_like(features)
+    for scale in range(len(quantiser.patch_nums)):
+        left = quantiser.shrink(features - total, scale)
+        indices = quantiser.nearest(left)
+        used[indices.flatten()] = True
+        pool.append(left.permute(0, 2, 3, 1).flatten(0, 2))
+        total = total + quantiser.grow(quantiser.embedding(indices), scale)
+    vectors = torch.cat(pool)
+    (unused,) = torch.where(~used)
+    chosen = torch.randint(len(vectors), (len(unused),), generator=generator)
+    entries[unused] = vectors[chosen]
+
+
 def one_hot(labels: Tensor, classes: int) -> Tensor:
     """(N,) => float32 (N, classes); the null class, whose index is `classes`, is the zero vector."""
     return functional.one_hot(labels, classes + 1)[:, :classes].float()
 
 
 Objective = Annotated[
-    Velocity | CleanImage | LearnedVariance | MeanFlow | Denoising | ConsistencyTuning, Field(discriminator="kind")
+    Velocity
+    | CleanImage
+    | LearnedVariance
+    | MeanFlow
+    | Denoising
+    | ConsistencyTuning
+    | NextScale
+    | MultiScaleQuantisation,
+    Field(discriminator="kind"),
 ]

@@ -12,38 +12,51 @@ from collections.abc import Sequence
 
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from genbench import console
 from genbench.methods.initialisation import initialise
 from zoo.alignment import AlignmentLoss
 from zoo.command import for_each
-from zoo.configuration import RUNS, Configuration, build_network, load
-from zoo.data import Data, encoder_tokens, training_data
+from zoo.configuration import RUNS, Model, Training, build_network, load
+from zoo.data import codes, encoder_tokens, training_data
 from zoo.trainer import Trainer, trained
 
 
-def make_trainer(name: str, configuration: Configuration) -> Trainer:
+def make_trainer(name: str, configuration: Training) -> Trainer:
     """The training of one configuration, resumed where it has a checkpoint. Draws from torch's generator.
 
-    Raises `UsageError` when it starts from a model whose training has not ended.
+    Raises `UsageError` when it starts from, or learns the codes of, a network whose training has not ended.
     """
     torch.manual_seed(configuration.budget.seed)
     network = build_network(configuration)
-    if configuration.initial is None:
+    if configuration.initial is not None:
+        fill(network, configuration.initial)
+    elif isinstance(configuration, Model):
         initialise(network)
-    else:
-        network.load_state_dict(load_file(trained(configuration.initial, load(configuration.initial))))
-    data = training_data()
-    alignment = None
+    data, alignment = training_data(), None
     if configuration.alignment is not None:
         side = configuration.network["input_size"] // configuration.network["patch_size"]
-        data = Data(data.images, data.labels, tokens := encoder_tokens(RUNS / "targets", side))
+        data = data._replace(targets=(tokens := encoder_tokens(RUNS / "targets", side)))
         hidden = configuration.network["hidden_size"]
         alignment = AlignmentLoss(configuration.alignment, network, hidden=hidden, target=tokens.shape[2])
+    if isinstance(configuration, Model) and configuration.decoder is not None:
+        tokenizer = build_network(load(configuration.decoder))
+        fill(tokenizer, configuration.decoder)
+        data = data._replace(codes=codes(tokenizer, data.images))
     return Trainer(configuration, network, data, RUNS / name, alignment)
 
 
-def train(name: str, configuration: Configuration) -> None:
+def fill(network: nn.Module, name: str) -> None:
+    """Give it the weights of a model of the zoo at the end of its training, rounded as they are exported.
+
+    Raises `UsageError` when it has not ended.
+    """
+    state = load_file(trained(name, load(name)))
+    network.load_state_dict({k: v.half().to(v.dtype) if v.is_floating_point() else v for k, v in state.items()})
+
+
+def train(name: str, configuration: Training) -> None:
     """Train one model to the end of its budget."""
     trainer = make_trainer(name, configuration)
     console.note(f"{name}: step {trainer.step} of {configuration.budget.steps}")

@@ -16,7 +16,7 @@ from genbench.console import note
 from genbench.errors import ConfigError, UsageError
 from genbench.files import write_atomically
 from zoo.alignment import AlignmentLoss
-from zoo.configuration import RUNS, Configuration, Optimiser
+from zoo.configuration import RUNS, Optimiser, Training
 from zoo.data import Data, batch_indices
 from zoo.objectives import Batch
 
@@ -36,15 +36,15 @@ def learning_rate(step: int, steps: int, settings: Optimiser) -> float:
 class Trainer:
     """Trains a network, and the projector of its alignment if it has one.
 
-    Every batch and draw depends on the seed and the step alone. The folder gets ``checkpoint.pt``, ``log.jsonl`` and
-    ``ema-<step>.safetensors`` at the budget's snapshots.
+    Every batch and draw depends on the seed and the step alone. The folder gets ``checkpoint.pt``, ``log.jsonl`` and,
+    in ``weights``, EMA weights at the budget's snapshots.
 
     Raises `ConfigError` when the folder's checkpoint was made with another configuration.
     """
 
     def __init__(
         self,
-        configuration: Configuration,
+        configuration: Training,
         network: nn.Module,
         data: Data,
         folder: Path,
@@ -112,7 +112,8 @@ class Trainer:
         labels = self.data.labels[chosen]
         dropped = torch.rand(len(labels), generator=generator) < self.configuration.optimiser.label_dropout
         labels = torch.where(dropped, self.data.null, labels)
-        batch = Batch(self.data.images[chosen], labels, self.step / budget.steps)
+        codes = self.data.codes.of(chosen) if self.data.codes is not None else None
+        batch = Batch(self.data.images[chosen], labels, self.step, budget.steps, codes)
         loss = self.configuration.objective(self.network, batch, generator)
         if self.alignment is not None and self.alignment.applies(self.step, budget.steps):
             loss = loss + self.alignment(self._targets[chosen].float())
@@ -126,7 +127,7 @@ class Trainer:
 
     @property
     def _identity(self) -> str:
-        return json.dumps(self.configuration.training, sort_keys=True)
+        return self.configuration.identity
 
     def _resume(self) -> None:
         if not self.checkpoint.exists():
@@ -166,11 +167,11 @@ class Trainer:
 
 
 def snapshot(folder: Path, step: int) -> Path:
-    """The EMA weights after `step` steps."""
-    return folder / f"ema-{step:06d}.safetensors"
+    """The EMA weights after `step` steps of the training in `folder`, under a name that no other training has."""
+    return folder / "weights" / f"{folder.name}-{step:06d}.safetensors"
 
 
-def trained(name: str, configuration: Configuration) -> Path:
+def trained(name: str, configuration: Training) -> Path:
     """The EMA weights of a model of the zoo at the end of its training.
 
     Raises `UsageError` when it has not ended.

@@ -12,17 +12,17 @@ from genbench.cards import MethodCard, load_card
 from genbench.errors import ConfigError
 from genbench.files import write_atomically
 from genbench.images import emoji32
-from zoo.configuration import REGISTRY, Configuration, card, card_path
+from zoo.configuration import REGISTRY, Model, Tokenizer, Training, card, card_path
 
 LICENCE = "Apache-2.0"
 
 
-def epochs(configuration: Configuration, step: int) -> float:
+def epochs(configuration: Training, step: int) -> float:
     """Passes over the training images after `step` steps, to three decimals."""
     return round(step * configuration.budget.batch / len(emoji32.load("train").labels), 3)
 
 
-def add_to_card(name: str, configuration: Configuration, sha256: str) -> None:
+def add_to_card(name: str, configuration: Model, sha256: str) -> None:
     """Append the variant of a trained model to its method's card, if the card does not have it.
 
     Raises `ConfigError` when the card has it with other weights.
@@ -47,7 +47,24 @@ def add_to_card(name: str, configuration: Configuration, sha256: str) -> None:
         )
 
 
-def write_checkpoints(name: str, configuration: Configuration, digests: Mapping[int, str]) -> MethodCard:
+def write_decoder(name: str, configuration: Tokenizer, sha256: str) -> None:
+    """Write ``registry/decoders/NAME.toml``."""
+    described = {
+        "id": name,
+        "title": configuration.title,
+        "licence": LICENCE,
+        "family": configuration.decoder_family,
+        "network": configuration.network,
+        "weights": _weights(name, sha256),
+    }
+    write_atomically(REGISTRY / "decoders" / f"{name}.toml", tomli_w.dumps(described).encode())
+
+
+def _weights(name: str, sha256: str) -> dict[str, str]:
+    return {"file": f"{name}.safetensors", "sha256": sha256, "licence": LICENCE}
+
+
+def write_checkpoints(name: str, configuration: Model, digests: Mapping[int, str]) -> MethodCard:
     """Write ``registry/NAME-training.toml``, the snapshots of a training by their steps, and read it back.
 
     `digests` are the SHA-256 of their weights, by step.
@@ -73,7 +90,7 @@ def write_checkpoints(name: str, configuration: Configuration, digests: Mapping[
 
 
 def _variant(
-    configuration: Configuration,
+    configuration: Model,
     *,
     summary: str,
     weights: tuple[str, str],
@@ -82,7 +99,6 @@ def _variant(
     default_preset: str,
 ) -> dict[str, Any]:
     """As a card says it; `weights` are name and SHA-256, `checkpoint` the training and its steps until then."""
-    file, sha256 = weights
     training, step = checkpoint
     return {
         "summary": summary,
@@ -92,8 +108,9 @@ def _variant(
         "quantise": "round",
         "default_preset": default_preset,
         "network": configuration.network,
-        "weights": {"file": f"{file}.safetensors", "sha256": sha256, "licence": LICENCE},
+        "weights": _weights(*weights),
         "checkpoint": {"training": training, "epochs": epochs(configuration, step)},
+        **({"decoder": {"name": configuration.decoder}} if configuration.decoder else {}),
         "presets": dict(presets),
     }
 

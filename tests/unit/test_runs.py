@@ -69,6 +69,7 @@ def test_globs_keep_the_order_of_patterns_and_repeat_nothing():
         ("sit-emoji32@ode52", "no preset named 'ode52' in variant sit-emoji32", "did you mean ode25"),
         ("sit", "'sit' is a method, not a run", "its variants: sit-emoji32, sit-xl2-256"),
         ("biggan", "BigGAN cannot be run: genbench has no network of this family", "genbench score PATH --suite"),
+        ("BigGAN", "no method named 'BigGAN'", "did you mean biggan"),
         ("biggan@any", "BigGAN cannot be run", "genbench show published biggan"),
         ("sit-xl2-256", "sit-xl2-256 makes imagenet images of 256 px", "list suites"),
         ("zzz*", "no method named 'zzz*'", "genbench list methods"),
@@ -261,6 +262,7 @@ def test_the_changes_below_are_of_every_field_that_a_card_has():
         "claims",
         "network",
         "manifest",
+        "checkpoint",
     }
     left_out |= {"decoder", "guide"}  # their identities are arguments of the digest
     assert set(CHANGES["variant"]) | left_out == set(type(run.variant).model_fields)

@@ -28,7 +28,7 @@ from genbench.runner import Settings
 from genbench.schema import check
 from zoo import train
 from zoo.alignment import Alignment, AlignmentLoss
-from zoo.configuration import HERE, REGISTRY, Configuration, build_network, check_against_card, load
+from zoo.configuration import HERE, REGISTRY, Model, build_network, check_against_card, load
 from zoo.data import Data, batch_indices, training_data
 from zoo.trainer import Trainer, learning_rate, snapshot
 
@@ -65,7 +65,7 @@ NAMES = sorted(path.stem for path in HERE.glob("*.toml"))
 
 
 def configuration(**changes):
-    return check(Configuration, {**SETTINGS, **changes}, "test")
+    return check(Model, {**SETTINGS, **changes}, "test")
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +112,7 @@ def run_until(made, step):
 
 
 def files(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.glob("ema-*"))}
+    return {path.stem[-6:]: path.read_bytes() for path in sorted(folder.glob("weights/*"))}
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_a_training_that_was_interrupted_ends_in_the_same_bits(tmp_path, data, w
     resumed.run()
     expected, snapshots = whole
     assert files(tmp_path) == snapshots
-    assert list(snapshots) == ["ema-000006.safetensors", "ema-000012.safetensors"]
+    assert list(snapshots) == ["000006", "000012"]
     for key, value in expected._trained.state_dict().items():
         assert torch.equal(resumed._trained.state_dict()[key], value), key
     for key, value in expected.ema.items():
@@ -329,13 +329,13 @@ def zoo_elsewhere(tmp_path, monkeypatch):
 
 def trained_miniature(folder, steps):
     """EMA weights as `steps` would have left them."""
-    made = check(Configuration, {**MINIATURE, "presets": {"ode2": {"mode": "ode", "steps": 2}}}, "test")
+    made = check(Model, {**MINIATURE, "presets": {"ode2": {"mode": "ode", "steps": 2}}}, "test")
     made = made.model_copy(update={"default_preset": "ode2"})
     torch.manual_seed(0)
     network = build_network(made)
     initialise(network)
     for step in steps:
-        (folder / "runs" / "mini").mkdir(parents=True, exist_ok=True)
+        (folder / "runs" / "mini" / "weights").mkdir(parents=True, exist_ok=True)
         nn.init.normal_(network.final_layer.linear.weight, std=0.1 / step)
         save_file(network.state_dict(), snapshot(folder / "runs" / "mini", step))
     return made
@@ -363,7 +363,7 @@ def test_an_exported_model_is_a_variant_of_its_card(zoo_elsewhere, tmp_path):
 
 def test_a_training_that_has_not_ended_is_not_exported(zoo_elsewhere, tmp_path):
     made = trained_miniature(tmp_path, [6])
-    with pytest.raises(UsageError, match=r"ema-000012.safetensors: no such file") as caught:
+    with pytest.raises(UsageError, match=r"mini-000012.safetensors: no such file") as caught:
         zoo.export.export("mini", made)
     assert caught.value.hint == "uv run python -m zoo.train mini"
 
@@ -396,6 +396,6 @@ def test_a_model_that_starts_from_another_waits_for_its_weights(zoo_elsewhere):
     for card in ("edm", "ect"):
         shutil.copy(REGISTRY / f"{card}.toml", zoo_elsewhere)
     made = load("ect-emoji32")
-    with pytest.raises(UsageError, match=r"edm-emoji32/ema-005000.safetensors: no such file") as caught:
+    with pytest.raises(UsageError, match=r"edm-emoji32-005000.safetensors: no such file") as caught:
         train.make_trainer("ect-emoji32", made)
     assert caught.value.hint == "uv run python -m zoo.train edm-emoji32"
