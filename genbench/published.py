@@ -332,14 +332,16 @@ def read_rows(model: type[Row], path: Path) -> list[Row]:
     not, and for a row that stands there twice.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheets write a byte-order mark
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})", hint="it must be CSV in UTF-8") from error
     reader = csv.reader(text.splitlines(keepends=True), strict=True)
     rows: dict[Row, int] = {}
     try:
         columns = next(reader, [])
-        for fields in reader:
+        if not columns or len(set(columns)) < len(columns):
+            raise ConfigError(f"{path}:1: no header of distinct columns", hint=f"for example {','.join(_named(model))}")
+        for fields in filter(None, reader):
             row = check(model, _plain(columns, fields, path, reader.line_num), f"{path}:{reader.line_num}")
             first = rows.setdefault(row, reader.line_num)
             if first != reader.line_num:
@@ -347,6 +349,11 @@ def read_rows(model: type[Row], path: Path) -> list[Row]:
     except csv.Error as error:
         raise ConfigError(f"{path}:{reader.line_num}: not CSV: {error}", hint="see RFC 4180 on quotes") from error
     return list(rows)
+
+
+def _named(model: type[BaseModel]) -> list[str]:
+    """The columns that every row of the model fills."""
+    return [name for name, field in model.model_fields.items() if field.is_required()]
 
 
 def _plain(columns: Sequence[str], fields: Sequence[str], path: Path, line: int) -> dict[str, str]:

@@ -66,6 +66,8 @@ def _chosen(name: str | None, registry: Path | None) -> list[MethodCard]:
         return list(cards.values())
     if name not in cards:
         raise unknown("method", name, cards, lister="genbench list methods")
+    if cards[name].method.unavailable:
+        raise cards[name].refusal()
     return [cards[name]]
 
 

@@ -180,4 +180,4 @@ def _no_match(
         if card.method.unavailable is None:
             return UsageError(f"{pattern!r} is a method, not a run", hint=f"its variants: {', '.join(card.variants)}")
         return card.refusal()
-    return unknown("method", variant_glob, known, lister="genbench list methods")
+    return unknown("method", variant_glob, {*known, *cards}, lister="genbench list methods")

@@ -13,7 +13,19 @@ OVERVIEW = ("method", "printed_as", "figures", "card")
 NAMES = 3
 """Printed names of a method that are told before the rest is only counted."""
 
-HEADINGS = ("variant", "images", "metric", "value", "n", "guidance", "NFE", "measured with", "evidence", "source")
+HEADINGS = (
+    "variant",
+    "images",
+    "metric",
+    "value",
+    "n",
+    "classes",
+    "guidance",
+    "NFE",
+    "measured with",
+    "evidence",
+    "source",
+)
 
 
 def overview(figures: Sequence[Figure], cards: Mapping[str, MethodCard]) -> list[tuple[Any, ...]]:
@@ -48,6 +60,7 @@ def cells(figures: Sequence[Figure]) -> list[list[str]]:
             figure.metric,
             f"{figure.bound or ''}{figure.value:g}",
             str(figure.n or ""),
+            figure.labels or "",
             figure.guidance or "",
             str(figure.nfe or ""),
             figure.evaluator or "",

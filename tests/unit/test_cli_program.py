@@ -75,6 +75,7 @@ def test_a_bare_group_shows_its_help(arguments: tuple[str, ...], capsys: pytest.
         (("show", "suite", "quik"), "no suite named 'quik'", "did you mean quick?"),
         (("show", "metric", "fdi"), "no metric named 'fdi'", "fid"),
         (("show", "space", "effnet"), "no feature space named 'effnet'", "effnet-lite0"),
+        (("validate", "biggan"), "BigGAN cannot be run", "`genbench score PATH --suite SUITE`"),
         (("show", "published"), "which published?", "`genbench list published` has the names"),
         (("show", "published", "ditt"), "no method with published figures named 'ditt'", "did you mean dit"),
         (("show", "published", "DiT-XL"), "no published figures under 'DiT-XL'", "they stand under dit"),

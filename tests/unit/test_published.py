@@ -196,6 +196,11 @@ def test_rows_of_another_width_bad_quotes_and_other_files(tmp_path: Path) -> Non
     path.write_text('method,system\n"a"b,c\n')
     with pytest.raises(ConfigError, match=r"figures-mine\.csv:2: not CSV"):
         read_rows(Figure, path)
+    for header in ("", "method,method\n"):
+        path.write_text(header)
+        with pytest.raises(ConfigError, match=r"figures-mine\.csv:1: no header of distinct columns") as caught:
+            read_rows(Figure, path)
+        assert caught.value.hint == "for example method,system,metric,value,evidence,source"
     path.write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="cannot be read"):
         read_rows(Figure, path)
@@ -203,6 +208,13 @@ def test_rows_of_another_width_bad_quotes_and_other_files(tmp_path: Path) -> Non
         row_model(tmp_path / "numbers.csv")
     with pytest.raises(ConfigError, match="holds no figures"):
         read_figures(tmp_path / "epochs-to-fid2.csv")
+
+
+def test_what_spreadsheets_add_is_no_error(tmp_path: Path) -> None:
+    path = write(tmp_path / "figures-mine.csv", GOOD)
+    plain = read_rows(Figure, path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n") + b"\r\n\r\n")
+    assert read_rows(Figure, path) == plain
 
 
 def test_a_mean_that_is_not_that_of_the_six_is_refused(tmp_path: Path) -> None:

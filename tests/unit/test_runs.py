@@ -70,6 +70,7 @@ def test_globs_keep_the_order_of_patterns_and_repeat_nothing():
         ("sit", "'sit' is a method, not a run", "its variants: sit-emoji32, sit-xl2-256"),
         ("biggan", "BigGAN cannot be run: genbench has no network of this family", "genbench score PATH --suite"),
         ("BigGAN", "no method named 'BigGAN'", "did you mean biggan"),
+        ("BigGAN", "no method named 'BigGAN'", "did you mean biggan"),
         ("biggan@any", "BigGAN cannot be run", "genbench show published biggan"),
         ("sit-xl2-256", "sit-xl2-256 makes imagenet images of 256 px", "list suites"),
         ("zzz*", "no method named 'zzz*'", "genbench list methods"),
