@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from genbench.report.figures.canvas import Ink, Record
-from genbench.report.figures.chart import Chart, metric_label
+from genbench.report.figures.chart import Chart
 from genbench.report.figures.heat import heat_map
+from genbench.report.labels import metric_label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from genbench.errors import UsageError
-from genbench.metrics.catalog import parse
 from genbench.report.figures.canvas import Draw, Record
 from genbench.store import Rows
 
@@ -55,11 +53,3 @@ def literal(text: str) -> str:
 def records(rows: Rows) -> list[Record]:
     """Rows by name of column."""
     return [dict(zip(rows.columns, row, strict=True)) for row in rows.rows]
-
-
-def metric_label(metric: str) -> str:
-    """What people call a metric; its id where it is of another version of genbench."""
-    try:
-        return parse(metric).label
-    except UsageError:
-        return metric

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from genbench.report.figures.canvas import Ink, Record, legend, panels
-from genbench.report.figures.chart import Chart, metric_label
+from genbench.report.figures.chart import Chart
+from genbench.report.labels import metric_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

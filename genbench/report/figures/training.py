@@ -7,7 +7,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from genbench.report.figures.canvas import SERIES, Ink, Record, legend, panels
-from genbench.report.figures.chart import Chart, metric_label
+from genbench.report.figures.chart import Chart
+from genbench.report.labels import metric_label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,12 +13,13 @@ from PIL import Image
 
 from genbench.errors import GenbenchError, UsageError
 from genbench.report.figures.canvas import Record
-from genbench.report.figures.chart import Scope, metric_label, records
+from genbench.report.figures.chart import Scope, records
 from genbench.report.html.neighbours import Neighbour, Training, kept_features, training
 from genbench.report.html.pictures import Picture, Pictures
 from genbench.report.html.remaking import remake
 from genbench.report.html.section import Gallery, Made, Section, Tile, absent, shown
 from genbench.report.html.settings import Settings
+from genbench.report.labels import metric_label
 from genbench.store import Store
 
 IMAGES = 8

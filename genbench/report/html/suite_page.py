@@ -39,6 +39,11 @@ class Column(NamedTuple):
     descending: bool
     """Whether the largest value is the best: what the first click on the heading puts on top."""
 
+    @property
+    def names(self) -> bool:
+        """Whether its cells say what the row is of."""
+        return self.heading == "run"
+
 
 class SuitePage(NamedTuple):
     """What the template shows, and the files that the page refers to."""
@@ -47,6 +52,8 @@ class SuitePage(NamedTuple):
     title: str
     facts: tuple[tuple[str, str], ...]
     """What the suite asks for, in a few words each."""
+    runs: tuple[str, ...]
+    """The best first."""
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...]
@@ -66,7 +73,7 @@ def suite_page(store: Store, suite: str, settings: Settings) -> SuitePage:
     Raises `UsageError` for an unknown suite and for one without results.
     """
     widths = {name: space.width for name, space in SPACES.items()}
-    board = leaderboard(store, suite, widths=widths, precision=settings.precision)
+    board = leaderboard(store, suite, widths=widths, precision=settings.precision, cache=settings.cache)
     scope = _scope(suite, settings, records(board.rows))
     runs = tuple(dict.fromkeys(row["run"] for row in records(board.rows)))
     samples = sample_grid(store, scope, runs, settings)
@@ -82,6 +89,7 @@ def suite_page(store: Store, suite: str, settings: Settings) -> SuitePage:
         suite=suite,
         title=title,
         facts=facts,
+        runs=runs,
         columns=_columns(board),
         rows=tuple(tuple(map(_cell, row)) for row in board.cells),
         notes=board.notes,
