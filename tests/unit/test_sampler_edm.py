@@ -1,6 +1,7 @@
 """EDM's sampler and networks on their own. tests/golden compares whole runs with the authors' code."""
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from genbench.methods.edm.blocks import Conv, UNetBlock
 from genbench.methods.edm.network import EDMDenoiser
 from genbench.methods.edm.sampler import EDMSampler
 from genbench.methods.edm.settings import EDMNetwork, EDMSettings
+from genbench.methods.loading import find_weights, load_sampler
 from genbench.methods.noise import SeededNoise
+from genbench.methods.runs import make_run
 from genbench.schema import check
 from genbench.validate import random_state
 
@@ -166,3 +169,37 @@ def test_a_variants_network_is_the_official_one(name, variant):
     assert {key: list(value.shape) for key, value in built.state_dict().items()} == official["keys"]
     assert sum(p.numel() for p in built.parameters()) == official["n_params"]
     assert sorted(key for key, _ in built.named_buffers()) == sorted(official["buffers"])
+
+
+CARD = """
+[method]
+id = "mine"
+name = "Mine"
+title = "Mine"
+sampler = "edm"
+[variants.mine]
+summary = "a small ADM"
+dataset = "cifar10"
+resolution = 8
+classes = 4
+quantise = "round"
+default_preset = "heun3"
+presets.heun3 = { steps = 3 }
+[variants.mine.weights]
+file = "mine.pkl"
+entry = "ema"
+[variants.mine.network]
+"""
+
+
+def test_a_card_takes_its_weights_from_the_authors_pickle(tmp_path):
+    network = "\n".join(f"{key} = {json.dumps(value)}" for key, value in ADM.items())
+    (tmp_path / "mine.toml").write_text(CARD + network)
+    pickled = EDMDenoiser(**ADM)
+    pickled.load_state_dict(state_of(ADM))
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "mine.pkl").write_bytes(pickle.dumps({"ema": pickled, "augment_pipe": None}))
+    run = make_run(load_card(tmp_path / "mine.toml"), "mine", "heun3", {})
+    made = load_sampler(run, find_weights(run, cache=tmp_path / "cache", registry=[tmp_path]), "cpu")
+    noise, labels = (SeededNoise([4]), SeededNoise([4])), torch.tensor([2])
+    assert torch.equal(made.sample(noise[0], labels), sampler(ADM).sample(noise[1], labels))
