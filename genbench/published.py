@@ -136,8 +136,8 @@ class Figure(Strict):
     weight_bits: float | None = Field(default=None, gt=0)
     activation_bits: float | None = Field(default=None, gt=0)
     evidence: Evidence
-    """What the source is: the text of a paper, an abstract, the authors' repository or page, an issue there, somebody
-    else's measurement, or somebody else's quotation."""
+    """What the source is: the authors' paper, its abstract, their repository or page, an issue; a measurement that
+    others made again, or a figure that others print, quoted or as their baseline."""
     source: Text
     note: Text | None = None
 

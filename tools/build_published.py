@@ -22,6 +22,7 @@ from tools.published_names import (
     LABELS,
     METHODS,
     OTHER,
+    OWN_WORDS,
     PROTOCOLS,
     VARIANT_METHODS,
     VARIANT_REFERENCES,
@@ -36,7 +37,7 @@ EVIDENCE = {
     "repository": ["readme", "repo", "config", "comment in", "project page", "project site"],
     "abstract": ["abstract"],
 }
-"""What the words of a source say that it is, first match first; the text of a paper is what remains."""
+"""What the words of a source or variant say that it is, first match first; the text of a paper is what remains."""
 
 Source = dict[str, str]
 Row = dict[str, Any]
@@ -107,7 +108,7 @@ def _common(table: str, row: Source) -> Row:
         "parameters": f"{float(row['params_m']) * 1e6:.0f}" if row["params_m"] else "",
         "epochs": _total(row["epochs"]),
         "iterations": row["iterations"],
-        "evidence": _evidence(row),
+        "evidence": _evidence(method, row),
         "source": _cited(row["source"]),
     }
     common |= _protocol(method, common)
@@ -134,11 +135,20 @@ def _total(epochs: str) -> str:
     return f"{sum(map(float, numbers)):g}" if numbers else ""
 
 
-def _evidence(row: Source) -> str:
-    if row["source"].startswith("RAEv2 project site") and row["method"] != "RAEv2":
-        return "secondary"
+def _evidence(method: str, row: Source) -> str:
     text = f"{row['source']} {row['variant']}".lower()
-    return next((kind for kind, words in EVIDENCE.items() if any(word in text for word in words)), "paper")
+    kind = next((kind for kind, words in EVIDENCE.items() if any(word in text for word in words)), "paper")
+    if kind not in {"paper", "repository"} or _of_the_authors(method, row):
+        return kind
+    return "rerun" if "re-evaluation" in text or "re-sampled" in text else "secondary"
+
+
+def _of_the_authors(method: str, row: Source) -> bool:
+    """Whether the source is called after the method: ``LTH14/mar`` is MAR's own, ``REPA-E paper`` is not REPA's."""
+    names = {method, row["method"].partition(" (")[0], OWN_WORDS.get(method, method)}
+    patterns = [r"[\W_]*".join(re.escape(part) for part in re.split(r"[\W_]+", name) if part) for name in names]
+    own = any(re.search(rf"(?<![a-z0-9])(?:{p})(?!-?[a-z0-9+])", row["source"], re.IGNORECASE) for p in patterns)
+    return own or "abstract" in row["source"] or method == "imagenet-val"
 
 
 def _cited(source: str) -> str:
@@ -217,10 +227,12 @@ def _other(common: Row, component: Component, number: str, printed: str) -> Row:
 
 def fdr6(rows: Iterable[Source]) -> Iterator[Row]:
     """The table of FDr^6."""
+    own = {"fd-loss": "paper", "imagenet-val": "paper", "raev2": "repository"}
     for row in rows:
         fid, _, told = row["fid"].partition(" ")
+        method = METHODS.get(row["method"]) or METHODS[row["method"].partition(",")[0].partition(" (")[0]]
         yield {
-            "method": METHODS.get(row["method"]) or METHODS[row["method"].partition(",")[0].partition(" (")[0]],
+            "method": method,
             "system": row["method"],
             "inception": row["fdr_Inception"],
             "convnext": row["fdr_ConvNeXt"],
@@ -234,7 +246,7 @@ def fdr6(rows: Iterable[Source]) -> Iterator[Row]:
             "n": row["n_samples"],
             "dataset": "imagenet",
             "resolution": "256",
-            "evidence": "paper" if "paper" in row["source"] else "repository",
+            "evidence": own.get(method, "secondary"),
             "source": row["source"],
             "note": "the FID is the one that the source calls reported" if told else "",
         }

@@ -342,3 +342,11 @@ LABELS: dict[str, str] = {
     **dict.fromkeys(("ddt", "dmd2", "imf", "jit", "mar", "mf-rae", "rae", "sfd", "titok"), "balanced"),
 }
 """How the authors draw the classes of ImageNet, by method. REPA-E's papers differ, and say so in their sources."""
+
+OWN_WORDS: dict[str, str] = {
+    "dq-vae": "DynamicVectorQuantization",
+    "imf": "imeanflow",
+    "lightningdit": "VA-VAE",
+    "multistep-consistency": "Multistep Consistency Models",
+}
+"""What the authors' own sources are called by, where it is neither the method's id nor its printed name."""

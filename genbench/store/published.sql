@@ -50,8 +50,8 @@ CREATE TABLE published (
     weight_bits DOUBLE,
     -- Bits of an activation, for quantised networks.
     activation_bits DOUBLE,
-    -- What the source is: paper, abstract, repository, issue, rerun (somebody else measured) or secondary (somebody
-    -- else quotes).
+    -- What the source is: paper, abstract, repository (all three of the authors), issue, rerun (measured again by
+    -- others) or secondary (others print it: quoted, or measured as their baseline).
     evidence VARCHAR NOT NULL,
     -- Where it stands.
     source VARCHAR NOT NULL,
