@@ -215,6 +215,14 @@ FAMILIES: dict[str, Family] = {
         module="genbench.methods.rae.network:DiTDH",
         tiny=SMALL_DITDH,
     ),
+    "sid": Family(
+        sampler="genbench.methods.sid.sampler:SiDSampler",
+        network="genbench.methods.edm.settings:EDMNetwork",
+        settings="genbench.methods.sid.settings:SiDSettings",
+        version="1",
+        module="genbench.methods.edm.network:EDMDenoiser",
+        tiny=SMALL_UNET,
+    ),
     "sit": Family(
         sampler="genbench.methods.sit.sampler:SiTSampler",
         network="genbench.methods.dit.settings:DiTNetwork",

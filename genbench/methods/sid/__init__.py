@@ -1,0 +1,1 @@
+"""SiD: one-step generators distilled from EDM's networks."""
