@@ -25,11 +25,11 @@ from genbench.cards import Name
 from genbench.errors import ConfigError, UsageError, nearest, unknown
 from genbench.metrics.catalog import ALIASES, STATISTICS, Direction, parse
 from genbench.schema import Strict, check
+from genbench.suites import LabelPolicy
 
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Bound = Literal["<", "<=", ">", ">="]
 Evidence = Literal["paper", "abstract", "repository", "issue", "rerun", "secondary"]
-Labels = Literal["uniform", "balanced"]
 Conditioning = Literal["class", "text", "image", "none"]
 
 
@@ -117,7 +117,7 @@ class Figure(Strict):
     """The source gives a limit, not a value."""
     n: int | None = Field(default=None, gt=0)
     """Scored images; none where not stated."""
-    labels: Labels | None = None
+    labels: LabelPolicy | None = None
     """How the classes of the images were drawn; none where not stated."""
     evaluator: Text | None = None
     """Program that measured; none where not stated."""
