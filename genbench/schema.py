@@ -30,13 +30,17 @@ def load_toml(model: type[Model], path: Path) -> Model:
 
     Raises `ConfigError` for a file that cannot be read, is not TOML, or does not fit the model.
     """
+    return check(model, read_toml(path), str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file. Raises `ConfigError` for one that cannot be read or is not TOML."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})", hint="check the path and its mode") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}", hint="https://toml.io describes the format") from error
-    return check(model, data, str(path))
 
 
 def load_json(path: Path) -> Any:

@@ -108,7 +108,7 @@ def score(
         if prompts is not None
         else None,
     )
-    return _record(source, n, questions, sides, settings, None)
+    return _record(source, stored_images(source, n), questions, sides, settings, None)
 
 
 def score_reconstructions(path: Path, originals: Path, questions: Questions, settings: Settings) -> Record:
@@ -123,12 +123,31 @@ def score_reconstructions(path: Path, originals: Path, questions: Questions, set
     n = min(len(source), settings.limit or len(source))
     pairs = Reconstructions(source, theirs, n)
     compared = _references(str(originals), questions.compared, settings).by_space if questions.compared else {}
-    facts = ReferenceFacts(
-        name=theirs.name,
-        sha256=dict.fromkeys(questions.spaces, theirs.digest),
-        n=dict.fromkeys(questions.spaces, len(theirs)),
+    sides = Sides(References(compared, facts_of(theirs, questions)), pairs=pairs)
+    return _record(source, stored_images(source, n), questions, sides, settings, None)
+
+
+def score_pairs(
+    images: ImageSource, subject: Subject, originals: ImageSource, questions: Questions, settings: Settings
+) -> Record:
+    """Measure what was made of all the `originals` as `score_reconstructions` does; `subject` is of the `images`."""
+    extraction = Extraction(list(questions.compared.values()), device=settings.device, cache=settings.cache)
+    cache = ShardCache(settings.cache)
+    compared = (
+        from_images(originals, extraction, cache, batch_size=settings.batch_size).by_space if questions.compared else {}
     )
-    return _record(source, n, questions, Sides(References(compared, facts), pairs=pairs), settings, None)
+    pairs = Reconstructions(images, originals, subject.n)
+    sides = Sides(References(compared, facts_of(originals, questions)), pairs=pairs)
+    return _record(images, subject, questions, sides, settings, None)
+
+
+def facts_of(originals: ImageSource, questions: Questions) -> ReferenceFacts:
+    """What stands in the record of the images that others were made from."""
+    return ReferenceFacts(
+        name=originals.name,
+        sha256=dict.fromkeys(questions.spaces, originals.digest),
+        n=dict.fromkeys(questions.spaces, len(originals)),
+    )
 
 
 def score_suite(path: Path, protocol: Protocol, settings: Settings) -> Record:
@@ -150,7 +169,7 @@ def score_suite(path: Path, protocol: Protocol, settings: Settings) -> Record:
     given, references = protocol.prompts, protocol.references
     prompts = _prompts(given, source, wanted, references, more=True) if given else None
     sides = Sides(references, protocol.held_out, prompts=prompts)
-    return _record(source, wanted, protocol.questions, sides, settings, protocol)
+    return _record(source, stored_images(source, wanted), protocol.questions, sides, settings, protocol)
 
 
 def _prompts(
@@ -163,14 +182,14 @@ def _prompts(
 
 def _record(
     source: ImageSource,
-    n: int,
+    subject: Subject,
     questions: Questions,
     sides: Sides,
     settings: Settings,
     protocol: Protocol | None,
 ) -> Record:
     started = time.perf_counter()
-    subject, cache = stored_images(source, n), ShardCache(settings.cache)
+    n, cache = subject.n, ShardCache(settings.cache)
     check_needs(
         questions.metrics,
         sides.references.by_space,

@@ -9,8 +9,8 @@ from typing import Literal
 from pydantic import Field
 
 from genbench.cards import Name
-from genbench.errors import ConfigError, unknown
-from genbench.schema import Strict, load_toml
+from genbench.errors import ConfigError, UsageError, unknown
+from genbench.schema import Strict, check, read_toml
 
 LabelPolicy = Literal["balanced", "uniform", "empirical"]
 
@@ -18,21 +18,50 @@ BLOCK_STRIDE = 1_000_000
 """Distance between the first seeds of two seed blocks, and so the largest number of images in one."""
 
 
-class Suite(Strict):
-    """One protocol. Everything here, and what it names, is covered by the suite's digest but `title` and `runs`."""
+Crop = Literal["none", "adm"]
+"""How stored images are brought to a suite's resolution: not at all, or by ADM's resizing and cropping."""
+
+
+class Gate(Strict):
+    """What `genbench check` holds against a baseline, and how much worse it may get.
+
+    A gate fails when a value is worse for certain, and by more than both `factor` and `margin` allow.
+    """
+
+    metric: str
+    """A metric, or ``seconds_per_image``, which is compared on like hardware only."""
+    factor: float = Field(default=1.05, ge=1)
+    """How many times as large (or as small) a value may become."""
+    margin: float = Field(default=0.0, ge=0)
+    """By how much, in the metric's unit, it may differ whatever the factor: for metrics near 0."""
+    runs: str = "*"
+    """Glob over ``variant@preset`` and scored paths."""
+
+
+class _Common(Strict):
+    """What every kind of suite says.
+
+    All of it, and what it names, is in the suite's digest, but `title`, `runs` and `gates`.
+    """
 
     id: Name
     title: str
     dataset: str
     resolution: int = Field(gt=0)
     """Side of the images, pixels; images of another size are refused."""
+    metrics: tuple[str, ...] = Field(min_length=1)
+
+
+class Suite(_Common):
+    """A protocol for generative models."""
+
     reference: str
     """Name of the reference statistics."""
     held_out: str | None = None
     """Name of the statistics of real images that the reference does not hold, for metrics such as FLD and C_T."""
     prompts: str | None = None
-    """What images are made from, for CLIP score: a file in a registry's ``prompts``, in the order of seeds or by the name
-    of the image, or a template with ``{class}``."""
+    """What images are made from, for CLIP score: a file in a registry's ``prompts``, in the order of seeds or by the
+    name of the image, or a template with ``{class}``."""
     images: int = Field(gt=1, le=BLOCK_STRIDE)
     """Images in a seed block."""
     blocks: int = Field(default=1, gt=0)
@@ -40,9 +69,10 @@ class Suite(Strict):
     first_seed: int = Field(default=0, ge=0)
     """Seed of image 0 of block 0; block b starts at ``first_seed + b * BLOCK_STRIDE``."""
     labels: LabelPolicy
-    metrics: tuple[str, ...] = Field(min_length=1)
     runs: tuple[str, ...] = Field(min_length=1)
     """Globs over ``variant@preset`` that a bare ``genbench run`` of this suite means."""
+    gates: tuple[Gate, ...] = ()
+    """What `genbench check` asks of this suite's results; in no digest."""
 
     def seeds(self, block: int) -> range:
         """The seeds of one block."""
@@ -50,12 +80,26 @@ class Suite(Strict):
         return range(first, first + self.images)
 
 
-def load_suite(path: Path) -> Suite:
-    """Read one suite.
+class ReconstructionSuite(_Common):
+    """A protocol for autoencoders: real images, encoded and decoded, against themselves."""
+
+    kind: Literal["reconstruction"]
+    crop: Crop
+    """Of the originals."""
+    images: int = Field(gt=1)
+    """The first so many originals, in their order."""
+    runs: tuple[str, ...] = Field(min_length=1)
+    """Globs over decoders that a bare ``genbench reconstruct`` of this suite means."""
+
+
+def load_suite(path: Path) -> Suite | ReconstructionSuite:
+    """Read one suite of either kind.
 
     Raises `ConfigError` naming the file and the key, also when the file is not called after the suite's id.
     """
-    suite = load_toml(Suite, path)
+    data = read_toml(path)
+    model = ReconstructionSuite if "kind" in data else Suite
+    suite: Suite | ReconstructionSuite = check(model, data, str(path))
     if suite.id != path.stem:
         raise ConfigError(
             f"{path}: id is {suite.id!r}, the file is called {path.name!r}",
@@ -74,7 +118,34 @@ def suite_files(folders: Sequence[Path]) -> dict[str, Path]:
 
 
 def find_suite(name: str, folders: Sequence[Path]) -> Suite:
-    """The suite of that id, or of that file if `name` ends in ``.toml``.
+    """The suite for generative models of that id, or of that file if `name` ends in ``.toml``.
+
+    Raises `UsageError` with the nearest names when there is none, and for a suite of reconstructions.
+    """
+    found = find_any_suite(name, folders)
+    if isinstance(found, ReconstructionSuite):
+        raise UsageError(
+            f"suite {found.id} is of reconstructions, not of generated images",
+            hint=f"genbench reconstruct {name} ORIGINALS",
+        )
+    return found
+
+
+def find_reconstruction_suite(name: str, folders: Sequence[Path]) -> ReconstructionSuite:
+    """The suite of reconstructions of that id, or of that file if `name` ends in ``.toml``.
+
+    Raises `UsageError` with the nearest names when there is none, and for a suite for generative models.
+    """
+    found = find_any_suite(name, folders)
+    if isinstance(found, Suite):
+        raise UsageError(
+            f"suite {found.id} is of generated images, not of reconstructions", hint=f"genbench run {name}"
+        )
+    return found
+
+
+def find_any_suite(name: str, folders: Sequence[Path]) -> Suite | ReconstructionSuite:
+    """The suite of that id, or of that file if `name` ends in ``.toml``, of either kind.
 
     Raises `UsageError` with the nearest names when there is none.
     """

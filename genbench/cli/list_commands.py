@@ -73,7 +73,10 @@ def _suites(suites: Path | None) -> tuple[tuple[str, ...], list[tuple[Any, ...]]
     from genbench.suites import load_suite, suite_files
 
     loaded = [load_suite(path) for path in suite_files(data_folders("suites", suites)).values()]
-    rows = [(s.id, s.dataset, s.resolution, s.images, s.blocks, s.labels, s.title) for s in loaded]
+    rows = [
+        (s.id, s.dataset, s.resolution, s.images, getattr(s, "blocks", 1), getattr(s, "labels", None), s.title)
+        for s in loaded
+    ]
     return ("suite", "dataset", "resolution", "images", "blocks", "labels", "title"), rows
 
 
@@ -133,9 +136,9 @@ def show(
     if kind == "method":
         _print(_method(name, registry))
     elif kind == "suite":
-        from genbench.suites import find_suite
+        from genbench.suites import find_any_suite
 
-        _print(find_suite(name, data_folders("suites", suites)).model_dump(mode="json"))
+        _print(find_any_suite(name, data_folders("suites", suites)).model_dump(mode="json"))
     elif kind == "metric":
         _print(_metric(name))
     elif kind == "space":

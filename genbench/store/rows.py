@@ -6,11 +6,11 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from genbench.digest import canonical
+from genbench.suites import ReconstructionSuite, Suite
 
 if TYPE_CHECKING:
     from genbench.cards import MethodCard
     from genbench.records import Record
-    from genbench.suites import Suite
 
 Row = dict[str, Any]
 
@@ -144,19 +144,20 @@ def variant_rows(card: MethodCard) -> list[Row]:
     ]
 
 
-def suite_row(suite: Suite, path: str) -> Row:
+def suite_row(suite: Suite | ReconstructionSuite, path: str) -> Row:
     """The row of `suites`."""
+    of_reconstructions = {"reference": "originals", "blocks": 1}
+    of_models = {
+        name: getattr(suite, name) if isinstance(suite, Suite) else of_reconstructions.get(name)
+        for name in ("reference", "held_out", "blocks", "first_seed", "labels")
+    }
     return {
         "suite": suite.id,
         "title": suite.title,
         "dataset": suite.dataset,
         "resolution": suite.resolution,
-        "reference": suite.reference,
-        "held_out": suite.held_out,
+        **of_models,
         "images": suite.images,
-        "blocks": suite.blocks,
-        "first_seed": suite.first_seed,
-        "labels": suite.labels,
         "metrics": list(suite.metrics),
         "runs": list(suite.runs),
         "path": path,

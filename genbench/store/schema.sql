@@ -291,7 +291,7 @@ CREATE TABLE suites (
     dataset VARCHAR NOT NULL,
     -- Side of the images, pixels.
     resolution INTEGER NOT NULL,
-    -- Name of the reference statistics.
+    -- Name of the reference statistics; originals for a suite of reconstructions.
     reference VARCHAR NOT NULL,
     -- Name of the statistics of held-out real images; NULL where the suite names none.
     held_out VARCHAR,
@@ -299,13 +299,13 @@ CREATE TABLE suites (
     images BIGINT NOT NULL,
     -- Seed blocks; each is measured on its own.
     blocks INTEGER NOT NULL,
-    -- Seed of image 0 of block 0.
-    first_seed BIGINT NOT NULL,
-    -- Label policy.
-    labels VARCHAR NOT NULL,
+    -- Seed of image 0 of block 0; NULL for reconstructions.
+    first_seed BIGINT,
+    -- Label policy; NULL for reconstructions.
+    labels VARCHAR,
     -- Metrics, as the suite names them.
     metrics VARCHAR[] NOT NULL,
-    -- Globs over variant@preset that the suite runs.
+    -- Globs over variant@preset, or over decoders, that the suite runs.
     runs VARCHAR[] NOT NULL,
     -- File of the suite.
     path VARCHAR NOT NULL

@@ -102,16 +102,18 @@ def test_vars_code_at_256_px_is_680_tokens_of_12_bits():
     assert bits(Sizes(), code) == 680 * math.log2(4096) == 8160
 
 
-def test_usage_adds_up_over_images(multi_scale, continuous):
-    usage = CodebookUsage(multi_scale)
+def test_usage_adds_up_over_images(multi_scale):
+    usage = CodebookUsage(multi_scale.codebook_size)
     assert usage.share == 0
     usage.add(Encoded(torch.empty(0), torch.tensor([[0, 1, 1]])))
     usage.add(Encoded(torch.empty(0), torch.tensor([[1, 7]])))
     assert usage.share == 3 / 16
     with pytest.raises(ValueError, match="no codebook"):
         usage.add(Encoded(torch.empty(0)))
-    with pytest.raises(ValueError, match="no codebook"):
-        CodebookUsage(continuous)
+    other = CodebookUsage(multi_scale.codebook_size)
+    other.add(Encoded(torch.empty(0), torch.tensor([[15, 1]])))
+    both = CodebookUsage.of_hex(multi_scale.codebook_size, [usage.to_hex(), other.to_hex()])
+    assert both.share == 4 / 16
 
 
 @pytest.mark.parametrize("side", [7, 16])

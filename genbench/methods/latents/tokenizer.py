@@ -6,8 +6,10 @@ SD-VAE and VA-VAE code an image by channels of real numbers, VAR's and LlamaGen'
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -78,8 +80,21 @@ def compression_ratio(tokenizer: Tokenizer, reconstruction: Reconstruction) -> f
 class CodebookUsage:
     """Which entries of a codebook the images so far used, all of an image's scales together."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._used = torch.zeros(_codes(tokenizer), dtype=torch.bool)
+    def __init__(self, size: int) -> None:
+        self._used = torch.zeros(size, dtype=torch.bool)
+
+    @classmethod
+    def of_hex(cls, size: int, parts: Iterable[str]) -> CodebookUsage:
+        """What several parts of the images used together, each as `to_hex` wrote it."""
+        usage = cls(size)
+        for part in parts:
+            bits = np.unpackbits(np.frombuffer(bytes.fromhex(part), np.uint8), count=size)
+            usage._used |= torch.from_numpy(bits.astype(bool))
+        return usage
+
+    def to_hex(self) -> str:
+        """One bit an entry, 1 for a used one, as hexadecimal digits."""
+        return np.packbits(self._used.numpy()).tobytes().hex()
 
     def add(self, code: Encoded) -> None:
         """Count the codes of more images. Raises `ValueError` for continuous latents."""
