@@ -50,7 +50,7 @@ def load_protocol(suite: Suite, shelf: Shelf, precision: Precision = "exact") ->
         labelled=True,
         prompted=prompts is not None,
     )
-    settings = suite.model_dump(mode="json", exclude={"title", "runs", "metrics", "held_out", "prompts"})
+    settings = suite.model_dump(mode="json", exclude={"title", "runs", "gates", "metrics", "held_out", "prompts"})
     identity = {
         "suite": settings,
         "reference": references.facts.sha256,

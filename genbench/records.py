@@ -264,23 +264,39 @@ def read_record(path: Path) -> Record:
 
     Raises `StoreError` when it cannot be read, is not a record, is of a newer schema, or was edited.
     """
+    return parse_record(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a record's file. Raises `StoreError` when it cannot be read."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror})", hint="check its mode") from error
+    except ValueError as error:
+        raise StoreError(f"{path}: not a genbench record", hint="restore it from git, or delete it") from error
+
+
+def parse_record(text: str, where: str) -> Record:
+    """A record from its text; `where` is what an error names.
+
+    Raises `StoreError` when it is not a record, is of a newer schema, or was edited.
+    """
+    try:
+        data = json.loads(text)
         version = data.get("schema_version") if isinstance(data, dict) else None
         if isinstance(version, int) and version > SCHEMA_VERSION:
             raise StoreError(
-                f"{path}: record schema {version} is newer than this genbench's {SCHEMA_VERSION}",
+                f"{where}: record schema {version} is newer than this genbench's {SCHEMA_VERSION}",
                 hint="upgrade genbench",
             )
         record = Record.model_validate(data)
         # Of what was written, not of the model: a record of an older version lacks the fields that came later.
         intact = record.digest == _content_digest(data)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read ({error.strerror})", hint="check its mode") from error
     except ValueError as error:
-        raise StoreError(f"{path}: not a genbench record", hint="restore it from git, or delete it") from error
+        raise StoreError(f"{where}: not a genbench record", hint="restore it from git, or delete it") from error
     if not intact:
-        raise StoreError(f"{path}: was changed after it was written", hint="restore it from git, or delete it")
+        raise StoreError(f"{where}: was changed after it was written", hint="restore it from git, or delete it")
     return record
 
 

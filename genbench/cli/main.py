@@ -11,6 +11,7 @@ import typer
 from genbench import __version__, console
 from genbench.cli import (
     cache_commands,
+    check_command,
     compare_command,
     explain_command,
     leaderboard_command,
@@ -66,6 +67,7 @@ app.command()(list_commands.show)
 app.command()(spatial_command.spatial)
 app.command()(validate_command.validate)
 app.command()(compare_command.compare)
+app.command()(check_command.check)
 app.command()(sql_command.sql)
 app.command()(leaderboard_command.leaderboard)
 app.command()(report_command.report)

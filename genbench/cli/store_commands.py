@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -63,3 +63,42 @@ def open_store(results: Path | None, registry: Path | None, suites: Path | None)
         yield stack.enter_context(
             Store.open(folder, registry=data_folders("registry", registry), suites=data_folders("suites", suites))
         )
+
+
+@store_app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="Folder to write to.")],
+    *,
+    form: Annotated[Literal["parquet", "csv"], typer.Option("--format", help="How tables are written.")] = "parquet",
+    results: ResultsOption = None,
+    registry: RegistryOption = None,
+    suites: SuitesOption = None,
+) -> None:
+    """Write every table and view to a file, and every record to records.parquet."""
+    from genbench.store.exchange import export as write
+
+    with open_store(results, registry, suites) as store:
+        files = write(store, folder, form)
+    console.note(f"{folder}: {files[0].name} and {len(files) - 1} tables")
+
+
+@store_app.command()
+def merge(
+    sources: Annotated[list[Path], typer.Argument(help="Results folders, records.parquet files, or records.")],
+    *,
+    results: ResultsOption = None,
+) -> int:
+    """Add the records of other machines; what is there already stays.
+
+    Exits with 1 when a record was left out.
+    """
+    from genbench.store.exchange import merge as add
+
+    folder = results_folder(results)
+    merged = add(folder, sources)
+    for reason in merged.left_out:
+        console.warn(f"left out: {reason}")
+    console.note(
+        f"{folder}: {merged.added} records added, {merged.present} there already, {len(merged.left_out)} left out"
+    )
+    return 1 if merged.left_out else 0
