@@ -73,8 +73,9 @@ class DecoderCard(Strict):
     title: str
     code: str | None = None
     licence: str | None = None
-    family: Literal["autoencoder-kl", "rae", "var"] = "autoencoder-kl"
-    """The autoencoder of latent diffusion, RAE's decoder of a vision encoder's tokens, or VAR's tokenizer."""
+    family: Literal["autoencoder-kl", "llamagen", "rae", "var"] = "autoencoder-kl"
+    """The autoencoder of latent diffusion, RAE's decoder of a vision encoder's tokens, or LlamaGen's or VAR's
+    tokenizer."""
     network: dict[str, Any]
     """Arguments of its network (``genbench/methods/latents/families.py``)."""
     manifest: str | None = None

@@ -167,6 +167,15 @@ FAMILIES: dict[str, Family] = {
         module="genbench.methods.lightningdit.network:LightningDiT",
         tiny=SMALL_DIT,
     ),
+    "llamagen": Family(
+        sampler="genbench.methods.llamagen.sampler:LlamaGenSampler",
+        network="genbench.methods.llamagen.settings:LlamaGenNetwork",
+        settings="genbench.methods.llamagen.settings:LlamaGenSettings",
+        version="1",
+        module="genbench.methods.llamagen.network:LlamaGen",
+        tiny={"dim": 16, "n_layer": 2, "n_head": 2, "block_size": 16, "vocab_size": 16384, "multiple_of": 8},
+        tokenizer="llamagen",
+    ),
     "meanflow": Family(
         sampler="genbench.methods.meanflow.sampler:MeanFlowSampler",
         network="genbench.methods.meanflow.settings:MeanFlowNetwork",

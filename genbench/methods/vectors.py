@@ -35,6 +35,7 @@ REPLAYS = {
     "edm": "genbench.methods.edm.vectors:replay",
     "haste": "genbench.methods.repa.vectors:replay",
     "irepa": "genbench.methods.repa.vectors:replay",
+    "llamagen": "genbench.methods.llamagen.vectors:replay",
     "mf": "genbench.methods.meanflow.vectors:replay",
     "mf_unet": "genbench.methods.meanflow.vectors:replay_unet",
     "repa": "genbench.methods.repa.vectors:replay",
@@ -50,6 +51,7 @@ REPLAYS = {
 FULL_SIZE = {
     "consistency": "genbench.methods.consistency.vectors:replay_full_size",
     "edm": "genbench.methods.edm.vectors:replay_full_size",
+    "llamagen": "genbench.methods.llamagen.vectors:replay_full_size",
     "var": "genbench.methods.var.vectors:replay_full_size",
 }
 """``module:function`` that replays a full-size network of a family, of type ``FullSize -> Iterator[Comparison]``."""
@@ -61,6 +63,7 @@ _UPSTREAMS = {
     "diffusers": "consistency_diffusers",
     "https://github.com/openai/consistency_models": "consistency",
     "https://github.com/sony/ctm": "ctm",
+    "https://github.com/FoundationVision/LlamaGen": "llamagen",
     "https://github.com/FoundationVision/VAR": "var",
     "https://github.com/NVlabs/edm": "edm",
     "https://github.com/locuslab/ect": "ect",

@@ -37,6 +37,19 @@ DECODERS: dict[str, DecoderFamily] = {
         decoder=f"{_LATENTS}.autoencoder:Autoencoder",
         network=f"{_LATENTS}.settings:AutoencoderNetwork",
     ),
+    "llamagen": DecoderFamily(
+        decoder="genbench.methods.llamagen.quantiser:CodebookTokenizer",
+        network="genbench.methods.llamagen.settings:CodebookNetwork",
+        module="genbench.methods.llamagen.quantiser:module",
+        tiny={
+            "widths": [8, 8],
+            "groups": 4,
+            "attention": [1],
+            "codebook_size": 16384,
+            "code_channels": 4,
+            "latent_channels": 8,
+        },
+    ),
     "rae": DecoderFamily(
         decoder="genbench.methods.rae.decoder:RAEImageDecoder",
         network="genbench.methods.rae.settings:ImageDecoderNetwork",

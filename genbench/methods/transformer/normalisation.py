@@ -9,13 +9,13 @@ EPSILON = 1e-6
 
 
 class RMSNorm(nn.RMSNorm):
-    """x / sqrt(mean x² + 1e-6), times a weight a channel (Zhang & Sennrich, arXiv:1910.07467).
+    """x / sqrt(mean x² + ε), times a weight a channel (Zhang & Sennrich, arXiv:1910.07467).
 
     Normalised in float32, also under autocast, where half-precision squares would lose the norm.
     """
 
-    def __init__(self, width: int) -> None:
-        super().__init__(width, eps=EPSILON)
+    def __init__(self, width: int, epsilon: float = EPSILON) -> None:
+        super().__init__(width, eps=epsilon)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., width) => (..., width)."""

@@ -1,0 +1,1 @@
+"""LlamaGen: a language model's transformer over an image's codes, one after another."""

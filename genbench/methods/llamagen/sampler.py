@@ -1,0 +1,105 @@
+"""LlamaGen's sampler: one code after another in row-major order, each drawn given those before it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genbench.errors import ConfigError
+from genbench.methods.llamagen.network import LlamaGen
+from genbench.methods.llamagen.quantiser import CodebookTokenizer
+from genbench.methods.llamagen.settings import LlamaGenSettings
+from genbench.methods.networks import evaluate
+from genbench.methods.noise import Noise
+from genbench.methods.sampler import NetworkSampler
+from genbench.methods.solvers import Solution
+from genbench.methods.transformer.rotary import Rotation
+from genbench.methods.truncation import check_top_k, truncate
+
+
+class LlamaGenSampler(NetworkSampler[LlamaGen, LlamaGenSettings]):
+    """The transformer with its tokenizer and one preset. See `LlamaGenSettings` for what each setting means.
+
+    What it samples are the tokenizer's latents. Raises `ConfigError` for a tokenizer of another number of codes than
+    the transformer's, and for a `top_k` larger than the vocabulary.
+    """
+
+    name = "LlamaGen"
+    module = LlamaGen
+
+    def __init__(
+        self,
+        *,
+        network: Mapping[str, Any],
+        settings: LlamaGenSettings,
+        state: dict[str, Tensor] | None,
+        device: torch.device,
+        tokenizer: CodebookTokenizer,
+    ) -> None:
+        super().__init__(network=network, settings=settings, state=state, device=device)
+        self.quantiser = tokenizer.quantiser
+        codes = self.network.output.out_features
+        check_top_k(settings.top_k, codes)
+        if codes != tokenizer.codebook_size:
+            raise ConfigError(
+                f"the transformer has {codes} codes, its tokenizer {tokenizer.codebook_size}",
+                hint="name the tokenizer that the transformer was trained with under [variants.<name>.decoder]",
+            )
+        self._step = evaluate(self.network.step, settings, device)
+        self._rotation = self.network.rotation(device)
+
+    def kept(self, state: dict[str, Tensor], network: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Everything but the table of rotations, which some files hold and none needs."""
+        return {key: value for key, value in state.items() if key != "freqs_cis"}
+
+    def sample_shape(self, network: Mapping[str, Any]) -> tuple[int, int, int]:
+        """Shape (1, h, w) of the grid of codes."""
+        side = math.isqrt(network["block_size"])
+        return 1, side, side
+
+    def solve(self, noise: Noise, labels: Tensor) -> Solution:
+        """Each token is evaluated once, over the keys and values of those before it."""
+        indices = self.indices(noise, labels)
+        return Solution(self.quantiser.latents(indices), indices.shape[1])
+
+    def indices(self, noise: Noise, labels: Tensor) -> Tensor:
+        """Codes (N, T) for labels (N,)."""
+        network, found = self.network, list[Tensor]()
+        guided, caches = self.settings.cfg != 1, network.caches()
+        rows = torch.cat([labels, torch.full_like(labels, network.num_classes)]) if guided else labels
+        embedded = network.cls_embedding(rows)
+        for token in range(network.block_size):
+            place = Rotation(*(table[token : token + 1] for table in self._rotation))
+            found.append(self._draw(self.guided(self._step(embedded, place, caches), len(labels)), noise))
+            if guided and token == self._last_guided:
+                guided = False
+                for cache in caches:
+                    cache.keep(len(labels))
+            embedded = network.tok_embeddings(torch.cat([found[-1]] * (1 + guided)))
+        return torch.stack(found, dim=1)
+
+    @property
+    def _last_guided(self) -> int | None:
+        """Token after which the null half is not needed any more; none where it always is."""
+        interval = self.settings.cfg_interval
+        return None if interval is None else interval + 1
+
+    def guided(self, logits: Tensor, n: int) -> Tensor:
+        """Of [conditional, null], or of the conditional alone, the logits (N, K) that codes are drawn from."""
+        if len(logits) == n:
+            return logits
+        conditional, null = logits.chunk(2)
+        return null + self.settings.cfg * (conditional - null)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Logits (N, K) => what codes are drawn by, (N, K)."""
+        s = self.settings
+        return truncate(logits / s.temperature, s.top_k, s.top_p).softmax(-1)
+
+    def _draw(self, logits: Tensor, noise: Noise) -> Tensor:
+        probabilities = self.probabilities(logits)
+        return probabilities.argmax(-1) if self.settings.greedy else noise.categorical(probabilities)
