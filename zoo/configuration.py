@@ -162,7 +162,7 @@ def resolved_network(source: Model | Variant, card: MethodCard) -> dict[str, Any
     Raises `ConfigError` for arguments that the family does not take.
     """
     where = f"{card.method.id}: network"
-    model = network_model(family(card.method.sampler, where), where)
+    model = network_model(family(card.sampler, where), where)
     return check(model, source.network, where).model_dump() if model else dict(source.network)
 
 
@@ -176,7 +176,7 @@ def build_network(configuration: Training) -> nn.Module:
     assert isinstance(configuration, Model)
     method = card(configuration)
     where = f"{method.method.id}.toml"
-    chosen = family(method.method.sampler, where)
+    chosen = family(method.sampler, where)
     if chosen.module is None:
         raise ConfigError(f"{where}: sampler {chosen.sampler} names no network", hint="train it where it is defined")
     network: nn.Module = import_object(chosen.module, where)(**resolved_network(configuration, method))
