@@ -60,6 +60,8 @@ class Settings:
     """Images between two points from which an interrupted run continues; none for 1,000."""
     keep_images: Path | None = None
     """Folder to write every image to as PNG."""
+    allow_pickle: bool = False
+    """Let weight files run code while they are read."""
 
 
 @dataclass
@@ -156,7 +158,13 @@ class Block:
     @cached_property
     def sampler(self) -> Sampler:
         """Loaded when the first image is missing."""
-        return load_sampler(self.run, self.weights, self.settings.device, registry=self.settings.registry)
+        return load_sampler(
+            self.run,
+            self.weights,
+            self.settings.device,
+            registry=self.settings.registry,
+            allow_pickle=self.settings.allow_pickle,
+        )
 
     @cached_property
     def plan(self) -> Plan:

@@ -294,7 +294,7 @@ def _load_torch(path: Path, *, allow_pickle: bool) -> Any:
             raise _damaged(path, error) from error
         raise WeightsError(
             f"{path}: is damaged, or needs code execution to load, which is refused",
-            hint="if you trust it as you trust a program: "
+            hint="if you trust it as you trust a program, `genbench run` takes --allow-pickle; or convert it once: "
             f"`genbench weights convert {path} {path.stem}.safetensors --allow-pickle`",
         ) from error
     except (EOFError, RuntimeError, ValueError) as error:

@@ -21,6 +21,14 @@ DeviceOption = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, cuda:1 …", show_default="cuda if there is one, else cpu")
 ]
 BatchOption = Annotated[int, typer.Option("--batch-size", min=1, help="Images a batch; changes no number.")]
+AllowPickleOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-pickle",
+        help="Let weight files run code while they are read, if you trust them as you trust a program; the record "
+        "says so.",
+    ),
+]
 LimitOption = Annotated[
     int | None, typer.Option("--limit", min=2, help="Only so many images: a smoke test, kept out of leaderboards.")
 ]

@@ -11,6 +11,7 @@ import typer
 from genbench import console
 from genbench.cli.leaderboard_command import leaderboard
 from genbench.cli.options import (
+    AllowPickleOption,
     BatchOption,
     CacheOption,
     DeviceOption,
@@ -67,6 +68,7 @@ def run(
     suites: SuitesOption = None,
     keep_images: KeepImagesOption = None,
     shard_size: ShardSizeOption = None,
+    allow_pickle: AllowPickleOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
 ) -> int:
     """Sample the suite's models, measure them, and keep the records.
@@ -92,6 +94,7 @@ def run(
         blocks=block,
         shard_size=shard_size,
         keep_images=keep_images,
+        allow_pickle=allow_pickle,
     )
     if not dry_run:
         check_writable(settings.results)

@@ -124,13 +124,22 @@ def _check_tokenizer(run: Run, card: DecoderCard | None) -> None:
         )
 
 
-def load_sampler(run: Run, weights: WeightsOnDisk | None, device: str, *, registry: Sequence[Path] = ()) -> Sampler:
+def load_sampler(
+    run: Run,
+    weights: WeightsOnDisk | None,
+    device: str,
+    *,
+    registry: Sequence[Path] = (),
+    allow_pickle: bool = False,
+) -> Sampler:
     """Build the run's sampler on `device`, with its latent decoder if it has one.
+
+    `allow_pickle` lets the files of the network run code (see `genbench.weights.load_tensors`).
 
     Raises `WeightsError` when a file has no such entry or prefix as the card names, or does not fit the network; the
     manifests in `registry` say what it is then.
     """
-    state = _network_state(run, weights)
+    state = _network_state(run, weights, allow_pickle=allow_pickle)
     found = weights.decoder if weights else None
     decoder = _decoder(found, torch.device(device)) if found else None
     try:
@@ -156,13 +165,14 @@ def load_sampler(run: Run, weights: WeightsOnDisk | None, device: str, *, regist
     )
 
 
-def _network_state(run: Run, weights: WeightsOnDisk | None) -> dict[str, Tensor] | None:
+def _network_state(run: Run, weights: WeightsOnDisk | None, *, allow_pickle: bool) -> dict[str, Tensor] | None:
     source = run.variant.weights
     if weights is None or source is None:
         return None
-    state = _state(weights.path, source)
+    state = _state(weights.path, source, allow_pickle=allow_pickle)
     if weights.guide and run.guide:
-        state |= {f"guide.{key}": value for key, value in _state(weights.guide.path, run.guide.weights).items()}
+        guide = _state(weights.guide.path, run.guide.weights, allow_pickle=allow_pickle)
+        state |= {f"guide.{key}": value for key, value in guide.items()}
     return state
 
 
@@ -171,8 +181,8 @@ def _decoder(found: DecoderOnDisk, device: torch.device) -> ImageDecoder:
     return build_decoder(found.card, _state(found.weights.path, source) if source else None, device)
 
 
-def _state(path: Path, source: Weights) -> dict[str, Tensor]:
-    state = load_tensors(path, key=source.entry)
+def _state(path: Path, source: Weights, *, allow_pickle: bool = False) -> dict[str, Tensor]:
+    state = load_tensors(path, key=source.entry, allow_pickle=allow_pickle)
     if source.prefix is None:
         return state
     kept = {key.removeprefix(source.prefix): value for key, value in state.items() if key.startswith(source.prefix)}
