@@ -99,11 +99,14 @@ class Trainer:
         nn.utils.clip_grad_norm_(self._parameters, MAX_GRADIENT_NORM)
         self.optimiser.step()
         self.step += 1
-        decay = min(settings.ema_decay, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for key, value in self.network.state_dict().items():
-                self.ema[key].lerp_(value, 1 - decay)
+        self._average(min(settings.ema_decay, (1 + self.step) / (10 + self.step)))
         return loss.item()
+
+    @torch.no_grad()
+    def _average(self, decay: float) -> None:
+        """Of what is trained; buffers hold what is fixed, infinities and whole numbers among it."""
+        for key, value in self.network.named_parameters():
+            self.ema[key].lerp_(value, 1 - decay)
 
     def _loss(self) -> Tensor:
         budget = self.configuration.budget

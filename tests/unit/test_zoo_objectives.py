@@ -6,7 +6,10 @@ import pytest
 import torch
 from torch import nn
 from torch.distributions import Normal, kl_divergence
+from torch.nn import functional
 
+from genbench.errors import ConfigError
+from genbench.methods.var.quantiser import MultiScaleQuantiser
 from genbench.schema import check
 from zoo.alignment import (
     Alignment,
@@ -19,14 +22,18 @@ from zoo.alignment import (
 from zoo.objectives import (
     Batch,
     CleanImage,
+    Codes,
     ConsistencyTuning,
     Denoising,
     LearnedVariance,
     LogitNormal,
     MeanFlow,
+    MultiScaleQuantisation,
+    NextScale,
     Velocity,
     discretised_log_likelihood,
     gaussian_divergence,
+    restart,
 )
 
 LABELS = torch.arange(8) % 3
@@ -285,6 +292,98 @@ def test_where_the_path_has_ended_the_target_is_the_image():
     assert 0 < int(ended.sum()) < 8
     expected = torch.where(ended, math.sqrt(3 * 16 * 16) / t, torch.zeros(())).mean()
     assert loss == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_codes_are_learned_by_their_cross_entropy(images):
+    """Logits of the codes themselves leave no loss, equal ones log K."""
+    indices = torch.randint(7, (8, 5), generator=generator())
+    coded = batch(images)._replace(codes=Codes(indices, torch.randn(8, 4, 2)))
+    objective = NextScale(kind="next-scale")
+    right = objective(lambda _labels, _inputs: 100 * functional.one_hot(indices, 7).float(), coded, generator())
+    assert float(right) == pytest.approx(0, abs=1e-6)
+    equal = objective(lambda labels, inputs: torch.zeros(len(labels), inputs.shape[1] + 1, 7), coded, generator())
+    assert float(equal) == pytest.approx(math.log(7))
+    with pytest.raises(ConfigError, match="learns codes"):
+        objective(lambda _labels, _inputs: None, batch(images), generator())
+
+
+class Autoencoder(nn.Module):
+    """Identities around a quantiser of three channels on scales 1, 2 and 4."""
+
+    def __init__(self, entries=6):
+        super().__init__()
+        torch.manual_seed(0)
+        self.quantize = MultiScaleQuantiser(
+            codebook_size=entries, channels=3, patch_nums=(1, 2, 4), phis=2, phi_share=0.5, cosine=False
+        )
+        self.decoded = []
+
+    def features(self, images):
+        return images
+
+    def images(self, latents):
+        self.decoded.append(latents)
+        return latents
+
+
+def quantisation(**changes):
+    settings = {"kind": "multi-scale-quantisation", "restart_every": 3, "restart_until": 0.5, **changes}
+    return check(MultiScaleQuantisation, settings, "test")
+
+
+def test_the_decoder_sees_the_code_and_the_encoder_its_gradient():
+    """The straight-through gradient by the features: that of the decoded images' errors, and the commitment's."""
+    images = torch.rand(2, 3, 4, 4, generator=generator())
+    seen = images.clone().requires_grad_()
+    autoencoder = Autoencoder()
+    autoencoder.features = lambda _images: seen
+    loss = quantisation(commitment=0.0)(autoencoder, batch(images, progress=0.9), generator())
+    code = autoencoder.quantize(images).latents.detach()
+    (decoded,) = autoencoder.decoded
+    assert torch.allclose(decoded, code, atol=1e-6)
+    (gradient,) = torch.autograd.grad(loss, seen)
+    expected = (2 * (code - images) + (code - images).sign()) / images.numel()
+    assert torch.allclose(gradient, expected, atol=1e-6)
+
+
+def test_every_scale_moves_the_codebook_towards_what_it_codes():
+    """With one entry the loss of the code is the mean over scales of the error of the sum so far."""
+    images = torch.rand(2, 3, 4, 4, generator=generator())
+    autoencoder = Autoencoder(entries=1)
+    without = quantisation(commitment=0.0)(autoencoder, batch(images, progress=0.9), generator())
+    both = quantisation(commitment=1.0)(autoencoder, batch(images, progress=0.9), generator())
+    sums = list(autoencoder.quantize.sums(torch.zeros(2, 21, dtype=torch.int64)))
+    error = sum((total - images).square().mean() for total in sums) / 3
+    assert float((both - without).detach()) == pytest.approx(float(error.detach()), rel=1e-4)
+    plain = (sums[-1] - images).square().mean() + (sums[-1] - images).abs().mean()
+    assert float(without.detach()) == pytest.approx(float((plain + error).detach()), rel=1e-4)
+    (gradient,) = torch.autograd.grad(without, autoencoder.quantize.embedding.weight)
+    assert gradient.abs().min() > 0
+
+
+def test_unused_entries_are_moved_to_features_and_used_ones_stay():
+    images = 0.1 * torch.rand(2, 3, 4, 4, generator=generator())
+    quantiser = Autoencoder(entries=40).quantize
+    with torch.no_grad():
+        quantiser.embedding.weight[20:] += 50
+    before = quantiser.embedding.weight.detach().clone()
+    used = quantiser(images).indices.unique()
+    restart(quantiser, images, generator())
+    after = quantiser.embedding.weight.detach()
+    kept = torch.zeros(40, dtype=torch.bool)
+    kept[used] = True
+    assert torch.equal(after[kept], before[kept])
+    assert not (after[~kept] == before[~kept]).all(dim=1).any()
+    assert after[20:].abs().max() < 5, "what was far away is among the features"
+
+
+@pytest.mark.parametrize(("step", "moved"), [(0, True), (1, False), (3, True), (48, True), (51, False)])
+def test_entries_are_moved_at_their_steps_and_not_after_the_last(step, moved):
+    images = torch.rand(2, 3, 4, 4, generator=generator())
+    autoencoder = Autoencoder(entries=60)
+    before = autoencoder.quantize.embedding.weight.detach().clone()
+    quantisation()(autoencoder, batch(images)._replace(step=step), generator())
+    assert (not torch.equal(autoencoder.quantize.embedding.weight, before)) == moved
 
 
 class Blocks(nn.Module):
