@@ -55,7 +55,7 @@ class _OverGrid(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(N, T, D) => (N, T, D')."""
         side = round(tokens.shape[1] ** 0.5)
-        grid = tokens.transpose(1, 2).unflatten(2, (side, side))
+        grid = tokens.transpose(1, 2).reshape(len(tokens), -1, side, side)
         return self.convolution(grid).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
 
 
@@ -122,5 +122,5 @@ class AlignmentLoss(nn.Module):
 def pooled(tokens: Tensor, side: int) -> Tensor:
     """Tokens (N, T, D) of a square grid averaged over the cells of a grid of `side`: (N, side², D)."""
     grid = round(tokens.shape[1] ** 0.5)
-    image = tokens.transpose(1, 2).unflatten(2, (grid, grid))
+    image = tokens.transpose(1, 2).reshape(len(tokens), -1, grid, grid)
     return functional.adaptive_avg_pool2d(image, side).flatten(2).transpose(1, 2)

@@ -64,13 +64,13 @@ def encoder_tokens(folder: Path, side: int) -> Tensor:
 def _extract(side: int) -> Tensor:
     extraction = Extraction([spaces.get(ENCODER)], device="cpu", cache=cache_folder(None))
     images = torch.from_numpy(emoji32.load("train").images).permute(0, 3, 1, 2).contiguous()
-    return torch.cat([pooled(extraction(part)[ENCODER], side).half() for part in images.split(BLOCK)])
+    return torch.cat([pooled(extraction(part)[ENCODER], side).half() for part in torch.split(images, BLOCK)])
 
 
 @torch.inference_mode()
 def codes(autoencoder: QuantisedAutoencoder[MultiScaleQuantiser], images: Tensor) -> Codes:
     """Images (N, 3, H, W) as a multi-scale tokenizer codes them."""
-    found = [autoencoder.quantize(autoencoder.features(part)).indices for part in images.split(BLOCK)]
+    found = [autoencoder.quantize(autoencoder.features(part)).indices for part in torch.split(images, BLOCK)]
     inputs = [autoencoder.quantize.inputs(part) for part in found]
     return Codes(torch.cat(found).clone(), torch.cat(inputs).clone())
 

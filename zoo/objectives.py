@@ -117,7 +117,7 @@ class Velocity(Loss):
             time, velocity = share, images - noise
         else:
             time, velocity = 1 - share, noise - images
-        predicted = network(x, time, labels).float()
+        predicted: Tensor = network(x, time, labels).float()
         loss = (predicted - velocity).square().mean()
         if self.direction:
             loss = loss + self.direction * (1 - functional.cosine_similarity(predicted, velocity, dim=1)).mean()
@@ -140,7 +140,7 @@ class CleanImage(Loss):
         noise = torch.randn(images.shape, generator=generator)
         t = _times(self.times, len(images), generator)
         x = _by_image(t) * images + _by_image(1 - t) * noise
-        error = network(x, t, labels).float() - images
+        error: Tensor = network(x, t, labels).float() - images
         return (error / _by_image((1 - t).clamp_min(self.t_eps))).square().mean()
 
 
@@ -165,7 +165,8 @@ class LearnedVariance(Loss):
         noise = torch.randn(images.shape, generator=generator)
         signal = _by_image(s.alphas_cumprod[t])
         x = signal.sqrt() * images + (1 - signal).sqrt() * noise
-        epsilon, share = network(x, s.timestep_map[t], labels).float().chunk(2, dim=1)
+        output: Tensor = network(x, s.timestep_map[t], labels).float()
+        epsilon, share = output.chunk(2, dim=1)
         low, high = _by_image(s.posterior_log_variance_clipped[t]), _by_image(s.betas[t].log())
         log_variance = low + (share + 1) / 2 * (high - low)
         data = (x - (1 - signal).sqrt() * epsilon.detach()) / signal.sqrt()
@@ -194,13 +195,9 @@ def discretised_log_likelihood(images: Tensor, mean: Tensor, log_std: Tensor) ->
     The bins of 0 and 255 reach to infinity (DDPM, arXiv:2006.11239, equation 13). In nats, elementwise.
     """
     inverse = (-log_std).exp()
-    upper = _normal_cdf((images - mean + 1 / 255) * inverse).where(images < 0.999, torch.ones(()))
-    lower = _normal_cdf((images - mean - 1 / 255) * inverse).where(images > -0.999, torch.zeros(()))
+    upper: Tensor = torch.special.ndtr((images - mean + 1 / 255) * inverse).where(images < 0.999, torch.ones(()))
+    lower: Tensor = torch.special.ndtr((images - mean - 1 / 255) * inverse).where(images > -0.999, torch.zeros(()))
     return (upper - lower).clamp_min(1e-12).log()
-
-
-def _normal_cdf(x: Tensor) -> Tensor:
-    return torch.special.ndtr(x)
 
 
 class MeanFlow(Loss):
@@ -245,7 +242,8 @@ class MeanFlow(Loss):
 
         # The fused attention has no forward derivative, and rounding of half types would drown what is left of it.
         with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", enabled=False):
-            predicted, derivative = jvp(average, (x, r, t), (velocity, torch.zeros_like(r), torch.ones_like(t)))
+            both = jvp(average, (x, r, t), (velocity, torch.zeros_like(r), torch.ones_like(t)))
+        predicted, derivative = cast("tuple[Tensor, Tensor]", both)
         return predicted - (velocity - _by_image(t - r) * derivative.detach())
 
     def _guided(self, network: nn.Module, x: Tensor, t: Tensor, labels: Tensor, velocity: Tensor) -> Tensor:
@@ -274,7 +272,7 @@ class Denoising(Loss):
         images, labels = batch.images, batch.labels
         sigma = (self.log_mean + self.log_std * torch.randn(len(images), generator=generator)).exp()
         x = images + _by_image(sigma) * torch.randn(images.shape, generator=generator)
-        error = network(x, sigma, one_hot(labels, int(network.label_dim))) - images  # type: ignore[arg-type]
+        error: Tensor = network(x, sigma, one_hot(labels, int(network.label_dim))) - images  # type: ignore[arg-type]
         weight = (sigma**2 + SIGMA_DATA**2) / (sigma * SIGMA_DATA) ** 2
         return (_by_image(weight) * error.square()).mean()
 
@@ -304,7 +302,7 @@ class ConsistencyTuning(Loss):
         r = self.earlier(t, batch.progress)
         noise = torch.randn(images.shape, generator=generator)
         classes = one_hot(labels, int(network.label_dim))  # type: ignore[arg-type]
-        estimate = network(images + _by_image(t) * noise, t, classes)
+        estimate: Tensor = network(images + _by_image(t) * noise, t, classes)
         with torch.no_grad():
             near = network(images + _by_image(r) * noise, r.clamp_min(SMALLEST_LEVEL), classes)
             target = torch.where(_by_image(r) > 0, near, images)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 import torch
 from safetensors.torch import load_file
@@ -21,6 +22,10 @@ from zoo.command import for_each
 from zoo.configuration import RUNS, Model, Training, build_network, load
 from zoo.data import codes, encoder_tokens, training_data
 from zoo.trainer import Trainer, trained
+
+if TYPE_CHECKING:
+    from genbench.methods.latents.codebook import QuantisedAutoencoder
+    from genbench.methods.var.quantiser import MultiScaleQuantiser
 
 
 def make_trainer(name: str, configuration: Training) -> Trainer:
@@ -43,7 +48,7 @@ def make_trainer(name: str, configuration: Training) -> Trainer:
     if isinstance(configuration, Model) and configuration.decoder is not None:
         tokenizer = build_network(load(configuration.decoder))
         fill(tokenizer, configuration.decoder)
-        data = data._replace(codes=codes(tokenizer, data.images))
+        data = data._replace(codes=codes(cast("QuantisedAutoencoder[MultiScaleQuantiser]", tokenizer), data.images))
     return Trainer(configuration, network, data, RUNS / name, alignment)
 
 
