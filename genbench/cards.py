@@ -112,6 +112,8 @@ class Variant(Strict):
     """Side of a generated image, pixels."""
     classes: int = Field(ge=0)
     """Number of classes, 0 for an unconditional model."""
+    prompted: bool = False
+    """Whether an image is made from the prompt that a suite has for it."""
     quantise: QuantiseRule
     """The authors' rule from float to uint8 (see `genbench.images.quantise`)."""
     network: dict[str, Any]
@@ -137,6 +139,12 @@ class Variant(Strict):
         except (TypeError, ValueError) as error:
             raise ValueError(f"holds what a digest cannot cover: {error}") from error
         return value
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> Variant:
+        if self.prompted and self.classes:
+            raise ValueError(f"prompted and {self.classes} classes: images are made from one or the other")
+        return self
 
     @model_validator(mode="after")
     def _presets_exist(self) -> Variant:

@@ -64,12 +64,17 @@ def load_protocol(suite: Suite, shelf: Shelf, precision: Precision = "exact") ->
     return Protocol(suite, questions, references, held_out, prompts, digest(identity))
 
 
-def check_run(protocol: Protocol, run: str, *, labelled: bool) -> None:
-    """Raise `FeatureError` when the suite measures what the run does not have.
+def check_run(protocol: Protocol, run: str, *, labelled: bool, prompted: bool) -> None:
+    """Raise `FeatureError` when the suite measures what the run does not have, or has not what the run takes.
 
-    That is classes, for a run of none; and prompts other than names of classes, since samplers take nothing else.
+    That is classes, for a run of none; and prompts other than names of classes, unless the run takes prompts.
     """
-    if isinstance(protocol.prompts, PromptFile):
+    if prompted and not isinstance(protocol.prompts, PromptFile):
+        raise FeatureError(
+            f"{run} makes images from prompts, and suite {protocol.suite.id} has no file of them",
+            hint=f"leave {run} out with -m, or take a suite with prompts",
+        )
+    if isinstance(protocol.prompts, PromptFile) and not prompted:
         raise FeatureError(
             f"suite {protocol.suite.id} is of images made from prompts, and {run} is sampled by class",
             hint=f"make the images from {protocol.prompts.path}, then `genbench score IMAGES --suite "

@@ -110,6 +110,8 @@ class Block:
     @cached_property
     def _labels(self) -> npt.NDArray[np.int64]:
         suite, variant = self.protocol.suite, self.run.variant
+        if variant.prompted:  # each image has a prompt of its own
+            return np.arange(self.n)
         known = training_labels(suite.dataset)
         return labels(suite.labels, range(self.n), classes=variant.classes, training_labels=known)
 
@@ -124,18 +126,27 @@ class Block:
                 "classes": self.run.variant.classes,
                 "dataset": suite.dataset,
                 "position_of_seed_0": -suite.seeds(self.number).start,
+                **self._prompted(),
             }
         )
         shards = split(suite.seeds(self.number).start, self.n, self.settings.shard_size)
         known = Labels(self._labels) if self.run.variant.classes else None
         return Subject(self.title, identity, shards, self._open, known)
 
+    def _prompted(self) -> dict[str, str]:
+        """Prompts can change a pixel where images are made from them."""
+        given = self.protocol.prompts
+        return {"prompts": given.digest} if given and self.run.variant.prompted else {}
+
     @cached_property
     def prompts(self) -> Prompts | None:
-        """What the images are made from, by their classes; None where the suite has no prompts."""
+        """What the images are made from, by their seeds or their classes; None where the suite has no prompts."""
         given = self.protocol.prompts
         if given is None:
             return None
+        if self.run.variant.prompted:
+            seeds = self.protocol.suite.seeds(self.number)[: self.n]  # files of images are called after them
+            return given.of([f"{seed:010d}.png" for seed in seeds], more=True)
         return given.of((), numbered_labels(self.subject.labels, self.protocol.references.by_space))
 
     def _open(self) -> SampledImages:
@@ -163,6 +174,7 @@ class Block:
             self.weights,
             self.settings.device,
             registry=self.settings.registry,
+            prompts=self.prompts.texts if self.prompts else None,
             allow_pickle=self.settings.allow_pickle,
         )
 
@@ -205,7 +217,7 @@ def blocks(protocol: Protocol, runs: Sequence[Run], settings: Settings) -> list[
             )
     found = []
     for run in runs:
-        check_run(protocol, run.name, labelled=run.variant.classes > 0)
+        check_run(protocol, run.name, labelled=run.variant.classes > 0, prompted=run.variant.prompted)
         weights = find_weights(run, cache=settings.cache, registry=settings.registry)
         found += [Block(protocol, run, number, weights, settings) for number in numbers]
     return found

@@ -48,7 +48,8 @@ class SamplerClass(Protocol):
     ) -> Sampler:
         """`state` holds the tensors of the weight file, none if the variant names no file.
 
-        Where the family has a tokenizer, the variant's decoder is given as `tokenizer` besides.
+        Where the family has a tokenizer, the variant's decoder is given as `tokenizer` besides; where it finds its own
+        files, their `folder`.
         """
         ...
 
@@ -71,6 +72,9 @@ class Family(NamedTuple):
     """Network arguments that make it small enough to be tried with random weights."""
     tokenizer: str | None = None
     """Decoder family whose codes it samples: the sampler is built with the variant's decoder as `tokenizer` too."""
+    files: str | None = None
+    """``module:function`` that finds a folder of files by the network's arguments, and its SHA-256, where the weights
+    are more than one file: the sampler is built with it as `folder` too."""
 
 
 SMALL_DIT: Mapping[str, Any] = MappingProxyType({"input_size": 8, "hidden_size": 32, "depth": 2, "num_heads": 2})
@@ -118,6 +122,13 @@ FAMILIES: dict[str, Family] = {
         version="1",
         module="genbench.methods.ddt.network:DDT",
         tiny={"input_size": 8, "hidden_size": 32, "num_groups": 2, "num_blocks": 3, "num_encoder_blocks": 2},
+    ),
+    "diffusers": Family(
+        sampler="genbench.methods.pipelines.sampler:PipelineSampler",
+        network="genbench.methods.pipelines.settings:PipelineSource",
+        settings="genbench.methods.pipelines.settings:PipelineSettings",
+        version="1",
+        files="genbench.methods.pipelines.snapshot:find_pipeline",
     ),
     "dit": Family(
         sampler="genbench.methods.dit.sampler:DiTSampler",
@@ -335,8 +346,11 @@ def build_sampler(
     state: dict[str, Tensor] | None,
     device: torch.device,
     decoder: ImageDecoder | None,
+    folder: Path | None = None,
 ) -> Sampler:
     """A family's sampler of one preset; `decoder` is the variant's, which a sampler of codes takes too.
+
+    `folder` holds the files of a family that finds them itself.
 
     Raises what the class raises.
     """
@@ -348,4 +362,5 @@ def build_sampler(
         state=state,
         device=device,
         **({"tokenizer": decoder} if chosen.tokenizer else {}),
+        **({"folder": folder} if chosen.files else {}),
     )

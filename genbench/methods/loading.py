@@ -12,9 +12,10 @@ from torch import Tensor
 from genbench.cards import Decoder, DecoderCard, Weights, load_decoder
 from genbench.digest import digest, digest_file
 from genbench.errors import ConfigError, WeightsError
-from genbench.methods.families import Sampler, build_sampler
+from genbench.methods.families import Sampler, build_sampler, import_object
 from genbench.methods.latents.decoder import Decoded, ImageDecoder, LatentDecoder, latent_statistics
 from genbench.methods.latents.families import build_decoder
+from genbench.methods.prompted import prompted
 from genbench.methods.resemblance import resemblance
 from genbench.methods.runs import Run
 from genbench.weights import WeightFile, load_tensors, locate
@@ -71,15 +72,17 @@ class WeightsOnDisk(NamedTuple):
         files = [self.path] + ([self.guide.path] if self.guide else [])
         if self.decoder is not None:
             files += [file.path for file in (self.decoder.weights, self.decoder.statistics) if file is not None]
-        return sum(file.stat().st_size for file in files)
+        return sum(map(_size, files))
 
 
 def find_weights(run: Run, *, cache: Path, registry: Sequence[Path]) -> WeightsOnDisk | None:
-    """The run's weight files, fetched if need be; none if its variant names no file.
+    """The run's weight files, fetched if need be; none if its variant names none.
 
     Raises `WeightsError` when one is nowhere, or is not the published one, and `UsageError` or `ConfigError` for a
     decoder that is not known or has no weights, before anything is fetched.
     """
+    if run.family.files:
+        return WeightsOnDisk(*import_object(run.family.files, run.method)(run.network))
     weights, use = run.variant.weights, run.variant.decoder
     if weights is None:
         return None
@@ -130,11 +133,13 @@ def load_sampler(
     device: str,
     *,
     registry: Sequence[Path] = (),
+    prompts: Sequence[str] | None = None,
     allow_pickle: bool = False,
 ) -> Sampler:
     """Build the run's sampler on `device`, with its latent decoder if it has one.
 
-    `allow_pickle` lets the files of the network run code (see `genbench.weights.load_tensors`).
+    `allow_pickle` lets the files of the network run code (see `genbench.weights.load_tensors`). Label i of a run that
+    takes prompts means the i-th of `prompts`.
 
     Raises `WeightsError` when a file has no such entry or prefix as the card names, or does not fit the network; the
     manifests in `registry` say what it is then.
@@ -151,18 +156,27 @@ def load_sampler(
             state=state,
             device=torch.device(device),
             decoder=decoder,
+            folder=weights.path if weights and run.family.files else None,
         )
     except WeightsError as error:
         looks = resemblance(state, [folder / "manifests" for folder in registry]) if state and weights else None
         if looks is None or weights is None:
             raise
         raise WeightsError(f"{weights.path}: {error}; {looks}", hint=error.hint) from error
+    if run.variant.prompted:
+        sampler = prompted(sampler, prompts, run.name)
     if found is None or decoder is None:
         return sampler
     statistics = latent_statistics(found.statistics.path) if found.statistics else None
     return Decoded(
         sampler, LatentDecoder(decoder, scale=found.use.scale, statistics=statistics, resize=found.use.resize)
     )
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    files = [path] if path.is_file() else [inside for inside in path.rglob("*") if inside.is_file()]
+    return sum(file.stat().st_size for file in files)
 
 
 def _network_state(run: Run, weights: WeightsOnDisk | None, *, allow_pickle: bool) -> dict[str, Tensor] | None:

@@ -32,6 +32,10 @@ class Noise(Protocol):
         """Indices (N, ...) drawn from `probabilities` (N, ..., K), which need not sum to one; int64."""
         ...
 
+    def generators(self) -> list[torch.Generator]:
+        """The N generators themselves, for a library that draws for each image on its own."""
+        ...
+
 
 class SeededNoise:
     """Draws of image *i* come from a CPU generator seeded with ``seeds[i]`` alone.
@@ -66,6 +70,10 @@ class SeededNoise:
         cumulative = probabilities.double().cumsum(-1)
         index = torch.searchsorted(cumulative, (threshold.double() * cumulative[..., -1]).unsqueeze(-1), right=True)
         return index.squeeze(-1).clamp_(max=probabilities.shape[-1] - 1)
+
+    def generators(self) -> list[torch.Generator]:
+        """The N generators, on the CPU."""
+        return self._generators
 
 
 class RecordedNoise:
@@ -106,3 +114,7 @@ class RecordedNoise:
     def categorical(self, probabilities: Tensor) -> Tensor:
         """The next recorded draw, (N, ...)."""
         return self._replay(probabilities.shape[1:-1])
+
+    def generators(self) -> list[torch.Generator]:
+        """None: recorded draws come from nowhere else."""
+        raise ValueError("recorded draws have no generators")

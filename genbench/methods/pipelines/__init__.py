@@ -1,0 +1,1 @@
+"""Any pipeline of the diffusers library, by its hub id or from a folder."""
