@@ -150,15 +150,18 @@ def show(
 
 
 def _print_published(name: str, registry: Path | None, form: Format) -> None:
+    from genbench.cards import load_cards
     from genbench.published import Figure, figures_of, load_figures
     from genbench.report import literature
 
-    figures = figures_of(name, load_figures(data_folders("registry", registry)))
+    folders = data_folders("registry", registry)
+    figures = figures_of(name, load_figures(folders))
     if form in {Format.CSV, Format.JSON}:
         columns = tuple(Figure.model_fields)
         print_rows(columns, [tuple(figure.model_dump().values()) for figure in figures], form)
     else:
-        print_cells(literature.HEADINGS, literature.cells(figures), form)
+        notes = literature.notes(load_cards(folders).get(name))
+        print_cells(literature.HEADINGS, literature.cells(figures), form, notes=notes)
 
 
 def _print(value: Mapping[str, Any]) -> None:

@@ -69,3 +69,13 @@ def cells(figures: Sequence[Figure]) -> list[list[str]]:
         ]
         for figure in figures
     ]
+
+
+def notes(card: MethodCard | None) -> list[str]:
+    """What stands below the figures of a method: whether genbench runs it."""
+    if card is None:
+        return []
+    method = card.method
+    if method.unavailable:
+        return [f"{method.name} cannot be run: {method.unavailable} `genbench score` measures images of it."]
+    return [f"genbench runs {method.name}: {', '.join(card.variants)}"]
