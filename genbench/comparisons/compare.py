@@ -200,7 +200,7 @@ def _classes(
         each = 1 - (1 - confidence) / max(len(labels), 1)
         for label in labels:
             (name, first), (_, second) = sides[0][label], sides[1][label]
-            change = _class_difference(first, second, [p and p.get(label) for p in paired])
+            change = _class_difference(first, second, [None if p is None else p.get(label) for p in paired])
             moved = is_significant(change.value, change.stderr, each)
             found.append(ClassComparison(metric.metric, label, name, first.value, second.value, change, moved))
     return sorted(found, key=lambda c: (not c.moved, -abs(c.difference.value), c.metric, c.label))

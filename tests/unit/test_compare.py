@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -114,7 +114,8 @@ def test_only_seed_blocks_that_both_have_are_compared(tmp_path: Path, add: Add) 
     fd = between(tmp_path, "toy@a", "toy@b").metrics[0]
     assert (fd.blocks, fd.one.value, fd.other.value) == (2, 12.0, 14.0)
     # Mean of 1 and 3; root of 0.3² + 0.4² over two blocks.
-    assert fd.difference == (2.0, pytest.approx(0.25), False)
+    assert (fd.difference.value, fd.difference.paired) == (2.0, False)
+    assert fd.difference.stderr == pytest.approx(0.25)
 
 
 def test_runs_without_a_common_block_are_compared_by_their_means(tmp_path: Path, add: Add) -> None:
@@ -139,13 +140,13 @@ def test_runs_without_a_common_block_are_compared_by_their_means(tmp_path: Path,
         ({}, "suite quick: digests 555555555555 and 666666666666, of other settings or another list of metrics"),
     ],
 )
-def test_what_differs_is_named(tmp_path: Path, add: Add, changes: dict[str, object], part: str) -> None:
-    facts = {
+def test_what_differs_is_named(tmp_path: Path, add: Add, changes: dict[str, Any], part: str) -> None:
+    facts: dict[str, Any] = {
         "reference": ReferenceFacts(name="toy", sha256={"inception-tf": "e" * 64}, n={}),
         "spaces": {"inception-tf": "c" * 64},
     }
     add(tmp_path, 1, "toy@a", {FD: (1.0, 0.1)}, **facts)
-    add(tmp_path, 2, "toy@b", {FD: (1.0, 0.1)}, **{"suite_digest": "6" * 64} | facts | changes)  # type: ignore[arg-type]
+    add(tmp_path, 2, "toy@b", {FD: (1.0, 0.1)}, **{"suite_digest": "6" * 64} | facts | changes)
     error = refusal(tmp_path, "toy@a", "toy@b")
     assert str(error).startswith("toy@a and toy@b cannot be compared: ")
     assert part in str(error)

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
@@ -129,7 +129,7 @@ def test_columns_with_a_spread_are_aligned_as_numbers(results: Path, add: Add) -
 
 
 def test_fast_and_exact_results_never_stand_in_one_table(results: Path, add: Add) -> None:
-    options = {"suite_digest": "f" * 64, "precision": "fast"}
+    options: dict[str, Any] = {"suite_digest": "f" * 64, "precision": "fast"}
     add(results, 7, "toy@ode", {"fd@inception-tf": (20.5, 1.0)}, deviation=-0.375, **options)
     add(results, 8, "toy@sde", {"fd@inception-tf": (31.5, 1.5)}, deviation=0.25, **options)
     exact = call("leaderboard", "quick", "--results", str(results)).stdout

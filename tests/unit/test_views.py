@@ -67,7 +67,7 @@ def test_front_holds_what_no_cheaper_run_reaches(tmp_path: Path, add: Add, metri
 
 
 def test_seconds_compete_on_one_device_only(tmp_path: Path, add: Add) -> None:
-    slow = {"costs": {"nfe": None, "seconds_per_image": 2.0}, "provenance": {"device": "tortoise"}}
+    slow: dict[str, Any] = {"costs": {"nfe": None, "seconds_per_image": 2.0}, "provenance": {"device": "tortoise"}}
     add(tmp_path, 1, "toy@fast", {FD: (1.0, 0.1)}, costs={"nfe": None, "seconds_per_image": 1.0})
     add(tmp_path, 2, "toy@slow", {FD: (2.0, 0.1)}, **slow)
     rows = ask(tmp_path, "SELECT run, cost_kind, device, cost, on_front FROM pareto ORDER BY ALL")
