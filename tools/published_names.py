@@ -105,6 +105,7 @@ METHODS: dict[str | tuple[str, str], str] = {
 
 VARIANT_METHODS: dict[str, dict[str, str]] = {
     "tokenizer": {"SD-VAE": "ldm", "VA-VAE": "lightningdit", "E2E-VAE": "repa-e", "RAE": "rae"},
+    "MeanFlow": {"UNet": "meanflow-unet", "CIFAR": "meanflow-unet"},
     "base of Neon": {"EDM": "edm", "IMM": "imm"},
     "tokenizer baseline": {
         "VQGAN": "vqgan",
@@ -125,7 +126,7 @@ VARIANT_METHODS: dict[str, dict[str, str]] = {
         "IBQ": "ibq",
     },
 }
-"""Method ids of the rows whose printed name is a heading, by a part of the variant."""
+"""Method ids of the rows whose printed name is a heading or a paper of two cards, by a part of the variant."""
 
 VARIANT_REFERENCES = {"ADM baseline net": "edm-imagenet64-baseline"}
 """References of single rows, by a part of the variant, where they are not those of `PROTOCOLS`."""
