@@ -271,17 +271,7 @@ def _measure(block: Block, features: Features, extraction: Extraction, started: 
     settings, protocol = block.settings, block.protocol
     for warning in features.report.warnings():
         console.warn(f"{block.title}: {warning}")
-    evidence = Evidence(
-        features.by_space,
-        protocol.references.by_space,
-        protocol.held_out.by_space if protocol.held_out else {},
-        labels=block.subject.labels,
-        exact=gather_exact(block.subject, extraction, block.cache, batch_size=settings.batch_size),
-        device=settings.device,
-        prompts=embedded_prompts(
-            block.prompts, protocol.questions.prompted, device=settings.device, cache=settings.cache
-        ),
-    )
+    evidence = _evidence(block, features, extraction)
     found = answers(protocol.questions, block.subject, evidence, block.cache, say=console.note)
     created, name = new_id()
     suite = protocol.suite
@@ -325,6 +315,20 @@ def _measure(block: Block, features: Features, extraction: Extraction, started: 
     path = write_record(record, settings.results)
     console.note(f"  record  {path}\n  preview {preview}")
     return path
+
+
+def _evidence(block: Block, features: Features, extraction: Extraction) -> Evidence:
+    settings, protocol = block.settings, block.protocol
+    prompted = protocol.questions.prompted
+    return Evidence(
+        features.by_space,
+        protocol.references.by_space,
+        protocol.held_out.by_space if protocol.held_out else {},
+        labels=block.subject.labels,
+        exact=gather_exact(block.subject, extraction, block.cache, batch_size=settings.batch_size),
+        device=settings.device,
+        prompts=embedded_prompts(block.prompts, prompted, device=settings.device, cache=settings.cache),
+    )
 
 
 def _costs(block: Block, features: Features, wall: float) -> Costs:
