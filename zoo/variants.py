@@ -22,6 +22,18 @@ def epochs(configuration: Training, step: int) -> float:
     return round(step * configuration.budget.batch / len(emoji32.load("train").labels), 3)
 
 
+def final_variant(name: str, configuration: Model, sha256: str) -> dict[str, Any]:
+    """A trained model as its card says it; `sha256` is of the exported weights."""
+    return _variant(
+        configuration,
+        summary=configuration.summary,
+        weights=(name, sha256),
+        checkpoint=(name, configuration.budget.steps),
+        presets=configuration.presets,
+        default_preset=configuration.default_preset,
+    )
+
+
 def add_to_card(name: str, configuration: Model, sha256: str) -> None:
     """Append the variant of a trained model to its method's card, if the card does not have it.
 
@@ -30,15 +42,7 @@ def add_to_card(name: str, configuration: Model, sha256: str) -> None:
     path = card_path(configuration)
     known = card(configuration).variants.get(name)
     if known is None:
-        variant = _variant(
-            configuration,
-            summary=configuration.summary,
-            weights=(name, sha256),
-            checkpoint=(name, configuration.budget.steps),
-            presets=configuration.presets,
-            default_preset=configuration.default_preset,
-        )
-        block = tomli_w.dumps({"variants": {name: variant}})
+        block = tomli_w.dumps({"variants": {name: final_variant(name, configuration, sha256)}})
         write_atomically(path, f"{path.read_text(encoding='utf-8')}\n{block}".encode())
     elif known.weights is None or known.weights.sha256 != sha256:
         raise ConfigError(

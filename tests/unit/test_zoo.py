@@ -18,10 +18,13 @@ import zoo.export
 import zoo.measure
 import zoo.trainer
 import zoo.variants
-from genbench.cards import load_card
+from genbench.cards import Variant, load_card
 from genbench.digest import digest_file
 from genbench.errors import ConfigError, UsageError
 from genbench.methods.initialisation import initialise
+from genbench.methods.loading import WeightsOnDisk, load_sampler
+from genbench.methods.noise import SeededNoise
+from genbench.methods.runs import make_run
 from genbench.paths import cache_folder
 from genbench.records import read_record
 from genbench.runner import Settings
@@ -263,6 +266,24 @@ def test_every_configuration_builds_a_network_of_the_zoos_size(name):
     assert 9e5 < sum(p.numel() for p in build_network(made).parameters()) < 2.5e6
     if isinstance(made, Model):
         assert made.network.get("num_classes", made.network.get("label_dim")) == 9
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("var")])
+def test_every_models_presets_sample_its_images(name, tmp_path):
+    """The variant that its card will have, with weights as training starts from them; the unguided preset draws one."""
+    made = load(name)
+    card = load_card(REGISTRY / f"{made.card}.toml")
+    variant = check(Variant, zoo.variants.final_variant(name, made, "0" * 64), name)
+    with_it = card.model_copy(update={"variants": {name: variant}})
+    runs = {preset: make_run(with_it, name, preset, {}) for preset in made.presets}
+    assert {made.default_preset, made.curve} <= runs.keys()
+    network = build_network(made)
+    initialise(network)
+    save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    sampler = load_sampler(runs[made.curve], WeightsOnDisk(tmp_path / "weights.safetensors", "0" * 64), "cpu")
+    images = sampler.sample(SeededNoise([3]), torch.tensor([8]))
+    assert images.shape == (1, 3, 32, 32)
+    assert bool(images.isfinite().all())
 
 
 def test_budgets_are_equal_where_training_is_compared():
