@@ -26,6 +26,8 @@ class DecoderFamily(NamedTuple):
     """``module:Class`` of the pydantic model of its network's arguments."""
     module: str | None = None
     """``module:function`` from those arguments to the network; none where no sampler is built with the decoder."""
+    encodes: bool = True
+    """Whether it is a `Tokenizer`, encoder included."""
     tiny: Mapping[str, Any] = MappingProxyType({})
     """Network arguments that make it small enough to be tried with random weights, where samplers need it."""
 
@@ -53,6 +55,7 @@ DECODERS: dict[str, DecoderFamily] = {
     "rae": DecoderFamily(
         decoder="genbench.methods.rae.decoder:RAEImageDecoder",
         network="genbench.methods.rae.settings:ImageDecoderNetwork",
+        encodes=False,
     ),
     "var": DecoderFamily(
         decoder="genbench.methods.var.quantiser:MultiScaleTokenizer",
@@ -73,7 +76,8 @@ DECODERS: dict[str, DecoderFamily] = {
 def decoder_network(card: DecoderCard) -> Strict:
     """The checked network arguments of a decoder's file. Raises `ConfigError` naming file and key."""
     where = f"decoders/{card.id}.toml: network"
-    return check(import_object(DECODERS[card.family].network, where), card.network, where)
+    checked: Strict = check(import_object(DECODERS[card.family].network, where), card.network, where)
+    return checked
 
 
 def build_decoder(card: DecoderCard, state: dict[str, Tensor] | None, device: torch.device) -> ImageDecoder:

@@ -27,7 +27,7 @@ class _Attention(nn.Module):
 
     def forward(self, x: Tensor, rotation: Rotation, cache: KeyValueCache | None) -> Tensor:
         """(N, T, width) => (N, T, width): all tokens, or with a cache the one that follows those it has."""
-        q, k, v = self.wqkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = self.wqkv(x).view(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         q, k = rotation.apply(q).to(v.dtype), rotation.apply(k).to(v.dtype)  # turned in float32
         if cache is not None:
             k, v = cache.extend(k, v)
@@ -131,6 +131,7 @@ class LlamaGen(nn.Module):
         return [KeyValueCache(self.block_size) for _ in self.layers]
 
     def _logits(self, x: Tensor, rotation: Rotation, caches: Sequence[KeyValueCache] | None) -> Tensor:
-        for layer, cache in zip(self.layers, caches or [None] * len(self.layers), strict=True):
+        held: Sequence[KeyValueCache | None] = caches or [None] * len(self.layers)
+        for layer, cache in zip(self.layers, held, strict=True):
             x = layer(x, rotation, cache)
         return self.output(self.norm(x))  # type: ignore[no-any-return]

@@ -41,7 +41,8 @@ class CodebookQuantiser(nn.Module):
     def latents(self, indices: Tensor, height: int | None = None) -> Tensor:
         """Indices (N, h·w) => entries (N, C, h, w); a square grid if no height is given."""
         height = height or math.isqrt(indices.shape[1])
-        return self.entries()[indices].transpose(1, 2).unflatten(2, (height, -1))
+        cells = self.entries()[indices].transpose(1, 2)
+        return cells.reshape(*cells.shape[:2], height, -1)
 
     def entries(self) -> Tensor:
         """The codebook as it is used, (K, C)."""

@@ -35,8 +35,8 @@ class _Attention(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None, cache: KeyValueCache | None) -> Tensor:
         """(N, T, width) => (N, T, width), over the T tokens and those that the cache has."""
         bias = torch.cat([self.q_bias, self.zero_k_bias, self.v_bias])
-        qkv = functional.linear(x, self.mat_qkv.weight, bias).unflatten(2, (3, self.heads, -1))
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        qkv = functional.linear(x, self.mat_qkv.weight, bias)
+        q, k, v = qkv.view(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         if self.unit:
             q = functional.normalize(q, dim=-1) * self.scale_mul_1H11.clamp(max=_LARGEST_SCALE).exp()
             k = functional.normalize(k, dim=-1)
@@ -174,7 +174,8 @@ class VAR(nn.Module):
         modulated = condition
         if self.shared_ada_lin is not None:
             modulated = self.shared_ada_lin(condition).view(len(condition), 1, 6, -1)
-        for block, cache in zip(self.blocks, caches or [None] * len(self.blocks), strict=True):
+        held: Sequence[KeyValueCache | None] = caches or [None] * len(self.blocks)
+        for block, cache in zip(self.blocks, held, strict=True):
             x = block(x, modulated, mask, cache)
         return self.head(self.head_nm(x, condition))  # type: ignore[no-any-return]
 

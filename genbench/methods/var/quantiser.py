@@ -89,7 +89,7 @@ class MultiScaleQuantiser(nn.Module):
     def grow(self, codes: Tensor, scale: int) -> Tensor:
         """A scale's entries (N, p², C) => what they add to the sum, (N, C, P, P)."""
         p = self.patch_nums[scale]
-        h = codes.transpose(1, 2).unflatten(2, (p, p))
+        h = codes.transpose(1, 2).reshape(len(codes), self.channels, p, p)
         if p != self.side:
             h = functional.interpolate(h, size=(self.side, self.side), mode="bicubic")
         return self._phis[scale](h)  # type: ignore[no-any-return]
@@ -102,7 +102,7 @@ class MultiScaleQuantiser(nn.Module):
     def sums(self, indices: Tensor) -> Iterator[Tensor]:
         """Indices (N, T) of all scales => the sum after each scale, (N, C, P, P)."""
         total: Tensor | None = None
-        for scale, part in enumerate(indices.split([p * p for p in self.patch_nums], dim=1)):
+        for scale, part in enumerate(torch.split(indices, [p * p for p in self.patch_nums], dim=1)):
             grown = self.grow(self.embedding(part), scale)
             total = grown if total is None else total + grown
             yield total

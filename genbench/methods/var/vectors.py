@@ -38,12 +38,12 @@ def replay(vectors: Vectors) -> Iterator[Comparison]:
     )
     forward, recorded = vectors.tensors("forward"), vectors.tensors("sampler")
     yield from _tokenizer(tokenizer, forward)
-    for name, state, arguments in (
+    for name, file, arguments in (
         ("var", "transformer", vectors.config["var_args"]),
         ("var_nol2", "transformer_nol2", vectors.config.get("var_nol2_args")),
     ):
         if arguments is not None:
-            model = _sampler(vectors, arguments, vectors.tensors(state), {}, tokenizer).network
+            model = _sampler(vectors, arguments, vectors.tensors(file), {}, tokenizer).network
             yield from _transformer(name, model, forward)
     state = vectors.tensors("transformer")
     for run in vectors.json("sampler.json")["runs"]:
