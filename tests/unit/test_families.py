@@ -133,9 +133,9 @@ def test_an_attribute_missing_inside_the_users_module_is_not_taken_for_the_class
 
 
 def test_an_unknown_family_is_answered_with_the_nearest():
-    with pytest.raises(UsageError, match=r"no sampler family named 'sti' in x\.toml") as caught:
-        family("sti", "x.toml")
-    assert caught.value.hint == "did you mean sit?"
+    with pytest.raises(UsageError, match=r"no sampler family named 'lightningdti' in x\.toml") as caught:
+        family("lightningdti", "x.toml")
+    assert caught.value.hint == "did you mean lightningdit?"
 
 
 @pytest.mark.parametrize("name", FAMILIES)
