@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from genbench.cards import load_card
 from genbench.errors import ConfigError, UsageError, WeightsError
@@ -141,6 +142,14 @@ def test_networks_that_cannot_be(change, message):
         check(EDMNetwork, {**SONG, **change}, "card")
 
 
+def test_where_the_first_level_is_wider_only_adms_first_convolution_is():
+    """As the authors' constructors have it; their models' first level is not wider in ADM."""
+    for network, stem in ((SONG, 8), (ADM, 16)):
+        built = EDMDenoiser(**{**network, "channel_mult": (2, 4)}).state_dict()
+        assert len(built["model.enc.8x8_conv.weight"]) == stem
+        assert len(built["model.enc.8x8_block0.conv0.weight"]) == 16
+
+
 def test_channels_that_cannot_be_normalised_are_told():
     with pytest.raises(ConfigError, match="132 channels cannot be normalised in 32 groups"):
         EDMDenoiser(**{**SONG, "model_channels": 132})
@@ -169,6 +178,27 @@ def test_a_variants_network_is_the_official_one(name, variant):
     assert {key: list(value.shape) for key, value in built.state_dict().items()} == official["keys"]
     assert sum(p.numel() for p in built.parameters()) == official["n_params"]
     assert sorted(key for key, _ in built.named_buffers()) == sorted(official["buffers"])
+
+
+@pytest.mark.parametrize(
+    ("name", "gmac"),
+    # Counted for the authors' classes, in units of 1e9 multiplications, without weights.
+    [
+        ("edm-cifar10-uncond-vp", 21.19),
+        ("edm-cifar10-uncond-ve", 21.40),
+        ("edm-ffhq-64-vp", 41.87),
+        ("edm-imagenet64-adm", 109.67),
+    ],
+)
+def test_an_evaluation_costs_what_the_authors_network_does(name, gmac):
+    variant = load_card(REGISTRY / "edm.toml").variants[name]
+    with torch.device("meta"):
+        built = EDMDenoiser(**variant.network)
+        x, sigma = torch.zeros(1, 3, variant.resolution, variant.resolution), torch.ones(1)
+        built.to("meta")
+        with FlopCounterMode(display=False) as counted:
+            built(x, sigma, torch.zeros(1, variant.classes) if variant.classes else None)
+    assert counted.get_total_flops() / 2e9 == pytest.approx(gmac, abs=0.006)
 
 
 CARD = """

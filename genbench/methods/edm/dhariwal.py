@@ -6,6 +6,7 @@ q, k and v.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch.nn.functional as F  # noqa: N812  # torch's own name for it
@@ -15,8 +16,6 @@ from genbench.methods.edm.blocks import Conv, PositionalEmbedding, Resampling, U
 from genbench.methods.edm.unet import UNet
 
 _EPS = 1e-5
-_EMBEDDING = 4
-"""Channels of the embedding, in units of `model_channels`."""
 _HEAD = 64
 """Channels of an attention head: blocks with fewer have no attention."""
 
@@ -25,15 +24,29 @@ class DhariwalUNet(UNet):
     """The network of EDM's ImageNet 64x64 models."""
 
     def __init__(
-        self, *, out_channels: int, label_dim: int, augment_dim: int, model_channels: int, **frame: Any
+        self,
+        *,
+        out_channels: int,
+        label_dim: int,
+        augment_dim: int,
+        model_channels: int,
+        channel_mult: Sequence[int],
+        channel_mult_emb: int = 4,
+        **frame: Any,
     ) -> None:
         """`label_dim` and `augment_dim` are 0 without classes or augmentation labels; `frame`: arguments of `UNet`."""
-        emb = model_channels * _EMBEDDING
+        emb = model_channels * channel_mult_emb
 
         def block(before: int, after: int, *, attention: bool = False, resample: Resampling | None = None) -> UNetBlock:
             return UNetBlock(before, after, emb, heads=after // _HEAD if attention else 0, resample=resample, eps=_EPS)
 
-        super().__init__(block, model_channels=model_channels, **frame)
+        super().__init__(
+            block,
+            model_channels=model_channels,
+            stem_channels=model_channels * channel_mult[0],
+            channel_mult=channel_mult,
+            **frame,
+        )
         self.map_noise = PositionalEmbedding(model_channels, endpoint=False)
         self.map_augment = nn.Linear(augment_dim, model_channels, bias=False) if augment_dim else None
         self.map_layer0 = nn.Linear(model_channels, emb)

@@ -34,6 +34,8 @@ class UNetFrame(Strict):
     model_channels: int = Field(gt=0, multiple_of=4)
     channel_mult: tuple[int, ...] = Field(min_length=1)
     """Channels of each level, in units of `model_channels`."""
+    channel_mult_emb: int = Field(default=4, gt=0)
+    """Channels of the embedding that modulates the blocks, in units of `model_channels`."""
     num_blocks: int = Field(gt=0)
     """Residual blocks of a level of the encoder; the decoder has one more."""
     attn_resolutions: tuple[int, ...]

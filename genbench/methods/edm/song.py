@@ -25,8 +25,6 @@ from genbench.methods.edm.blocks import (
 from genbench.methods.edm.unet import UNet
 
 _EPS = 1e-6
-_EMBEDDING = 4
-"""Channels of the embedding, in units of `model_channels`."""
 
 
 class SongUNet(UNet):
@@ -43,6 +41,7 @@ class SongUNet(UNet):
         label_dim: int,
         augment_dim: int,
         model_channels: int,
+        channel_mult_emb: int = 4,
         embedding_type: Literal["positional", "fourier"],
         channel_mult_noise: int,
         encoder_type: Literal["standard", "residual"],
@@ -52,7 +51,7 @@ class SongUNet(UNet):
         """`channel_mult_noise`: channels of the noise level's embedding, in units of `model_channels`. `label_dim` and
         `augment_dim` are 0 without classes or augmentation labels. `frame` are arguments of `UNet`.
         """
-        noise, emb = model_channels * channel_mult_noise, model_channels * _EMBEDDING
+        noise, emb = model_channels * channel_mult_noise, model_channels * channel_mult_emb
 
         def block(before: int, after: int, *, attention: bool = False, resample: Resampling | None = None) -> UNetBlock:
             return UNetBlock(
@@ -72,6 +71,7 @@ class SongUNet(UNet):
         super().__init__(
             block,
             model_channels=model_channels,
+            stem_channels=model_channels,
             image_taps=resample_filter if encoder_type == "residual" else None,
             attend_last=True,
             **frame,

@@ -18,7 +18,8 @@ class UNet(nn.Module):
 
     Keys are ``enc.`` or ``dec.``, the resolution, and the block: ``enc.16x16_block0``. With `image_taps` the image
     itself, halved by a filter of these taps, enters every lower level of the encoder (NCSN++'s residual encoder). With
-    `attend_last` only the last block of a decoder level that attends has attention.
+    `attend_last` only the last block of a decoder level that attends has attention. `stem_channels` are those of the
+    first convolution.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class UNet(nn.Module):
         img_resolution: int,
         in_channels: int,
         model_channels: int,
+        stem_channels: int,
         channel_mult: Sequence[int],
         num_blocks: int,
         attn_resolutions: Sequence[int],
@@ -37,7 +39,7 @@ class UNet(nn.Module):
         super().__init__()
         levels = [(img_resolution >> i, model_channels * factor) for i, factor in enumerate(channel_mult)]
         self.enc, self.dec = nn.ModuleDict(), nn.ModuleDict()
-        width, skips = model_channels, [model_channels]
+        width, skips = stem_channels, [stem_channels]
         self.enc[f"{img_resolution}x{img_resolution}_conv"] = Conv(in_channels, width, 3)
         for level, (side, level_width) in enumerate(levels):
             if level:
@@ -53,10 +55,11 @@ class UNet(nn.Module):
                 self.enc[f"{side}x{side}_block{index}"] = block(width, level_width, attention=attends)
                 width = level_width
                 skips.append(width)
-        self.dec[f"{side}x{side}_in0"] = block(width, width, attention=True)
-        self.dec[f"{side}x{side}_in1"] = block(width, width)
+        lowest = levels[-1][0]
+        self.dec[f"{lowest}x{lowest}_in0"] = block(width, width, attention=True)
+        self.dec[f"{lowest}x{lowest}_in1"] = block(width, width)
         for side, level_width in reversed(levels):
-            if f"{side}x{side}_in0" not in self.dec:
+            if side != lowest:
                 self.dec[f"{side}x{side}_up"] = block(width, width, resample="up")
             for index in range(num_blocks + 1):
                 attends = side in attn_resolutions and (index == num_blocks or not attend_last)

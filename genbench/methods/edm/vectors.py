@@ -18,16 +18,21 @@ from genbench.methods.families import Sampler
 from genbench.methods.full_size import FullSize
 from genbench.methods.networks import build
 from genbench.methods.noise import RecordedNoise
+from genbench.methods.preconditioning import SIGMA_DATA
 from genbench.methods.vectors import Comparison, Vectors, compare
 from genbench.schema import check
 
-_UNUSED = ("precond", "dropout", "sigma_data", "use_fp16", "label_dropout")
-"""Arguments that name the preconditioner, change training only, or have one value."""
+_UNUSED = ("precond", "dropout", "use_fp16", "label_dropout")
+"""Arguments that name the preconditioner or change training only."""
+
+_FIXED = {"decoder_type": "standard", "sigma_data": SIGMA_DATA}
+"""Arguments that have one value in genbench."""
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "SongUNet": {
         "model_channels": 128,
         "channel_mult": (1, 2, 2, 2),
+        "channel_mult_emb": 4,
         "num_blocks": 4,
         "attn_resolutions": (16,),
         "embedding_type": "positional",
@@ -38,6 +43,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "DhariwalUNet": {
         "model_channels": 192,
         "channel_mult": (1, 2, 3, 4),
+        "channel_mult_emb": 4,
         "num_blocks": 3,
         "attn_resolutions": (32, 16, 8),
     },
@@ -81,7 +87,7 @@ def replay(vectors: Vectors) -> Iterator[Comparison]:
     yield from _blocks(vectors, forward)
 
     def sampler(run: Mapping[str, Any], where: str) -> EDMSampler:
-        given = {ours: run[theirs] for theirs, ours in _SETTINGS.items() if math.isfinite(run.get(theirs, math.inf))}
+        given = {ours: run[theirs] for theirs, ours in _SETTINGS.items() if run.get(theirs) not in (None, math.inf)}
         return EDMSampler(
             network=networks[run["model"]],
             settings=check(EDMSettings, given, where),
@@ -120,8 +126,9 @@ def network_arguments(official: Mapping[str, Any], where: str, model: type[EDMNe
     Raises `ConfigError` for an argument that genbench's network does not have.
     """
     given = {key: value for key, value in official.items() if key not in _UNUSED}
-    if given.pop("decoder_type", "standard") != "standard":
-        raise ConfigError(f"{where}: decoder_type {official['decoder_type']!r}", hint="genbench has the standard one")
+    for key, value in _FIXED.items():
+        if given.pop(key, value) != value:
+            raise ConfigError(f"{where}: {key} {official[key]!r}", hint=f"genbench's networks have {value!r}")
     defaults = _DEFAULTS.get(given.get("model_type", ""), {})
     return check(model, {**defaults, **given}, where).model_dump(exclude_none=True)
 
