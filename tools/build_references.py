@@ -20,7 +20,7 @@ from genbench.metrics.reference import Reference
 from genbench.paths import cache_folder
 from genbench.references import reference_file
 
-SPACES = ("inception-tf", "effnet-lite0")
+SPACES = ("inception-tf", "effnet-lite0", "effnet-lite0/correlogram")
 KEPT = 1000
 BATCH = 64
 FOLDER = Path(__file__).parent.parent / "registry"

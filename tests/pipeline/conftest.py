@@ -173,6 +173,12 @@ class World:
     def report(self, folder: Path, *arguments: str) -> Answer:
         return call(*self.arguments("report", "--html", folder, *arguments))
 
+    def correlogram(self, images: Path) -> list[dict[str, Any]]:
+        """What `genbench spatial` says of a folder of images, distance by distance."""
+        arguments = ("effnet-lite0/tokens", images, "--correlogram", "--format", "json", "--cache", self.cache)
+        points: list[dict[str, Any]] = json.loads(call("spatial", *arguments).ok().out)
+        return points
+
     def sql(self, query: str, *arguments: str) -> Answer:
         return call(
             "sql", query, *arguments, "--results", self.results, "--registry", self.registry, "--suites", self.suites

@@ -289,3 +289,19 @@ def test_a_missing_package_says_what_to_install(
     said, advised = measured.world.report(tmp_path / "html", "tiny").problem(2)
     assert f"needs the package {package}" in said
     assert advised == 'pip install "genbench[report]"'
+
+
+def test_correlograms_are_those_of_the_spatial_command(world: World, tmp_path: Path) -> None:
+    """`genbench spatial` measures the kept images on its own; the reference holds means over the training images."""
+    world.add_suite("patches", metrics=["cfd@effnet-lite0/correlogram"])
+    world.run("patches", "-m", "tiny@ode2", "--keep-images", tmp_path / "kept").ok()
+    world.report(tmp_path / "html", "patches").ok()
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "html" / "data" / "correlogram.csv").read_text())))
+    measured = world.correlogram(tmp_path / "kept" / "tiny@ode2")
+    own = [row for row in rows if row["run"] == "tiny@ode2"]
+    for name in ("value", "stderr"):
+        assert [float(row[name]) for row in own] == pytest.approx([point[name] for point in measured], abs=1e-6)
+    real = [row for row in rows if row["run"] == "reference"]
+    assert float(real[0]["value"]) == pytest.approx(1, abs=1e-6), "every patch is like itself"
+    assert {row["n"] for row in real} == {"3404"}
+    assert [row["distance"] for row in real] == [row["distance"] for row in own] == [str(d) for d in range(27)]

@@ -132,7 +132,7 @@ def test_the_archive_is_built_from_the_npm_package(tmp_path, monkeypatch, capsys
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["inception-tf", "effnet-lite0"])
+@pytest.mark.parametrize("name", ["inception-tf", "effnet-lite0", "effnet-lite0/correlogram"])
 @pytest.mark.parametrize(("split", "n", "n_features"), [("train", 3404, 1000), ("test", 377, 377)])
 def test_the_packaged_reference_statistics_are_what_the_split_gives(split, n, n_features, name):
     """To 1e-5 of the largest entry: another processor sums in another order."""

@@ -81,6 +81,12 @@ def test_the_variant_is_left_out_where_all_runs_have_the_same(runs: tuple[str, .
     assert Ink(LIGHT, runs).name("toy@ode") == name
 
 
+def test_names_that_are_long_keep_their_end() -> None:
+    path = "/a/very/long/path/to/a/folder/of/images"
+    assert len(Ink(LIGHT, (path,)).name(path)) == 28
+    assert path.endswith(Ink(LIGHT, (path,)).name(path).removeprefix("…"))
+
+
 def test_agreement_is_spearmans_rank_correlation_with_ties(results: Path) -> None:
     rows = ask(agreement.CHART, results)
     # Two runs share a precision: scipy gives ties their mean rank. Higher precision is better, hence its sign.
@@ -91,6 +97,15 @@ def test_agreement_is_spearmans_rank_correlation_with_ties(results: Path) -> Non
     assert {row["runs"] for row in rows} == {3}
     assert agreement.CHART.enough(rows)
     assert "+1.00" in words(agreement.CHART, rows)
+
+
+def test_a_metric_that_is_the_same_for_every_run_agrees_with_none(tmp_path: Path, add: Add) -> None:
+    for number, run in enumerate(RUNS):
+        add(tmp_path, number, run, {FD: (number, 1.0), "precision@inception-tf": (0.5, 0.1)})
+    rows = ask(agreement.CHART, tmp_path)
+    assert len(rows) == 4
+    assert "nan" not in words(agreement.CHART, rows)
+    assert words(agreement.CHART, rows).count("+1.00") == 1
 
 
 def test_agreement_of_two_runs_says_nothing(tmp_path: Path, add: Add) -> None:
@@ -144,6 +159,7 @@ def test_of_many_classes_those_that_matter_most_are_drawn() -> None:
     ]
     written = words(classes.CHART, rows)
     assert "class 4" not in written
+    assert len([text for text in written if text.startswith("class ")]) == classes.CLASSES
     assert "class 5" in written
 
 
@@ -186,18 +202,18 @@ def test_numbers_in_cells_can_be_read_on_every_colour() -> None:
     from genbench.report.figures.heat import heat_map
 
     for theme in (LIGHT, DARK):
-        values = {("row", str(step)): step / 4 for step in range(-4, 5)}
+        values = [step / 4 for step in range(-4, 5)]
         seen: list[Any] = []
 
         def draw(rows: Any, ink: Ink, values: Any = values, seen: list[Any] = seen) -> Any:
-            figure = heat_map(values, ["row"], [column for _, column in values], ink, limit=1.0, form="+.2f")
+            figure = heat_map([values], ["row"], [str(value) for value in values], ink, limit=1.0, form="+.2f")
             seen.append(figure.axes[0])
             return figure
 
         render(draw, [], Ink(theme, ()))
         (axis,) = seen
         (image,) = axis.images
-        for text, value in zip(axis.texts, values.values(), strict=True):
+        for text, value in zip(axis.texts, values, strict=True):
             behind = image.cmap(image.norm(value))
             assert contrast(text.get_color(), behind) > 4.5, (theme.name, value)
 

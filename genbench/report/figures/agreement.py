@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 FEWEST = 3
 """Runs: two are always ordered alike or the other way round."""
 
+_ROOMY = 6
+"""Metrics up to which a cell has room for two decimals."""
+
 
 def draw(rows: Sequence[Record], ink: Ink) -> Figure:
-    """Rows ``metric, other, runs, spearman``: a symmetric heat map."""
+    """Rows ``metric, other, runs, spearman``: a symmetric heat map; columns are called by the numbers of rows."""
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
-    names = {metric: metric_label(metric) for metric in metrics}
-    values = {
-        (names[row["metric"]], names[row["other"]]): row["spearman"]
-        for row in rows
-        if row["spearman"] is not None and math.isfinite(row["spearman"])
-    }
-    labels = [names[metric] for metric in metrics]
-    return heat_map(values, labels, labels, ink, limit=1.0, form="+.2f")
+    numbers = [str(number) for number in range(1, len(metrics) + 1)]
+    names = [f"{metric_label(metric)}  {number}" for metric, number in zip(metrics, numbers, strict=True)]
+    values = {(row["metric"], row["other"]): row["spearman"] for row in rows if row["spearman"] is not None}
+    cells = [[values.get((one, other), math.nan) for other in metrics] for one in metrics]
+    return heat_map(cells, names, numbers, ink, limit=1.0, form="+.2f" if len(metrics) <= _ROOMY else "+.1f")
 
 
 CHART = Chart(

@@ -21,6 +21,8 @@ FONT = 8.25
 SERIES = 8
 """Runs that get a colour of their own; more cannot be told apart."""
 
+_LETTERS = 28
+"""In a name, at most."""
 _CSS_PIXELS = 96
 """In an inch."""
 _MARKERS = "osD^vPX*"
@@ -62,6 +64,11 @@ Record = Mapping[str, Any]
 """One row by name of column."""
 
 
+def shortened(name: str) -> str:
+    """A name that fits beside a drawing: its last letters, which tell paths and presets apart."""
+    return name if len(name) <= _LETTERS else f"…{name[1 - _LETTERS :]}"
+
+
 class Style(NamedTuple):
     """How a run is drawn in every figure of a report."""
 
@@ -89,8 +96,8 @@ class Ink:
         return f"{variants.pop()}@" if len(variants) == 1 and len(self.runs) > 1 else ""
 
     def name(self, run: str) -> str:
-        """A run as figures call it: without the variant where all runs have the same."""
-        return run.removeprefix(self._common)
+        """A run as figures call it: without the variant where all runs have the same; of a long path the end."""
+        return shortened(run.removeprefix(self._common))
 
 
 Draw = Callable[[Sequence[Record], Ink], "Figure"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from genbench.report.figures.canvas import Ink, Record
+from genbench.report.figures.canvas import Ink, Record, shortened
 from genbench.report.figures.chart import Chart
 from genbench.report.figures.heat import heat_map
 
@@ -19,21 +20,15 @@ RUNS = 24
 
 def draw(rows: Sequence[Record], ink: Ink) -> Figure:
     """Rows ``run, label, class, contribution``: classes down, in their order, and runs across, the best first."""
-    largest: dict[tuple[int, str], float] = {}
-    for row in rows:
-        key = row["label"], row["class"]
-        largest[key] = max(largest.get(key, 0.0), abs(row["contribution"]))
-    shown = sorted(sorted(largest, key=lambda key: -largest[key])[:CLASSES])
-    measured = {row["run"] for row in rows}
-    runs = [run for run in ink.runs if run in measured][:RUNS]
-    names = {label: name if len(name) <= 24 else f"{name[:23]}…" for label, name in shown}
-    values = {
-        (f"{names[row['label']]}", ink.name(row["run"])): row["contribution"] for row in rows if row["label"] in names
-    }
+    values = {(row["label"], row["run"]): row["contribution"] for row in rows}
+    names = {row["label"]: shortened(row["class"]) for row in rows}
+    largest = {label: max(abs(value) for (of, _), value in values.items() if of == label) for label in names}
+    labels = sorted(sorted(largest, key=lambda label: -largest[label])[:CLASSES])
+    runs = [run for run in ink.runs if any(row["run"] == run for row in rows)][:RUNS]
     limit = max(largest.values()) or 1.0
     return heat_map(
-        values,
-        list(names.values()),
+        [[values.get((label, run), math.nan) for run in runs] for label in labels],
+        [names[label] for label in labels],
         [ink.name(run) for run in runs],
         ink,
         limit=limit,

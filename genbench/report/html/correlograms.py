@@ -36,7 +36,7 @@ def correlograms(store: Store, scope: Scope, runs: Sequence[str], settings: Sett
         "correlogram",
         "Likeness of patches by distance",
         "Mean cosine of two patch tokens of an image against their distance on the grid. Bands are two standard "
-        "errors. Curves that leave the real one tell of images that are too smooth or too busy at that scale.",
+        "errors. Where a curve lies below the real one, patches so far apart are less alike than in real images.",
         question,
     )
     found = {row["run"]: row for row in records(store.query(question))}
@@ -44,8 +44,8 @@ def correlograms(store: Store, scope: Scope, runs: Sequence[str], settings: Sett
     if not chosen:
         return absent(
             section,
-            f"No metric of suite {scope.suite} reads correlograms: add one such as cfd@dinov2-b-reg/correlogram to "
-            "the metrics of a suite file, then genbench run it.",
+            f"No metric of suite {scope.suite} reads correlograms: add one, such as cfd@effnet-lite0/correlogram, to "
+            "the metrics of a suite file, and genbench run that suite.",
         )
     try:
         data = [*_real(chosen[0], settings), *(point for row in chosen for point in _generated(row, settings))]
