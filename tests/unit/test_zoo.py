@@ -18,11 +18,11 @@ import zoo.export
 import zoo.measure
 import zoo.trainer
 import zoo.variants
-from genbench.cards import Variant, load_card
+from genbench.cards import Variant, load_card, load_decoder
 from genbench.digest import digest_file
 from genbench.errors import ConfigError, UsageError
 from genbench.methods.initialisation import initialise
-from genbench.methods.loading import WeightsOnDisk, load_sampler
+from genbench.methods.loading import WeightsOnDisk, find_weights, load_sampler
 from genbench.methods.noise import SeededNoise
 from genbench.methods.runs import make_run
 from genbench.paths import cache_folder
@@ -31,8 +31,8 @@ from genbench.runner import Settings
 from genbench.schema import check
 from zoo import train
 from zoo.alignment import Alignment, AlignmentLoss
-from zoo.configuration import HERE, REGISTRY, Model, build_network, check_against_card, load
-from zoo.data import Data, batch_indices, training_data
+from zoo.configuration import HERE, REGISTRY, Model, Tokenizer, build_network, check_against_card, load
+from zoo.data import Data, batch_indices, codes, training_data
 from zoo.objectives import Codes
 from zoo.trainer import Trainer, learning_rate, snapshot
 
@@ -446,3 +446,55 @@ def test_a_model_that_starts_from_another_waits_for_its_weights(zoo_elsewhere):
     with pytest.raises(UsageError, match=r"edm-emoji32-005000.safetensors: no such file") as caught:
         train.make_trainer("ect-emoji32", made)
     assert caught.value.hint == "uv run python -m zoo.train edm-emoji32"
+
+
+def test_a_tokenizer_and_what_learned_its_codes_are_exported_and_sample_together(zoo_elsewhere, tmp_path):
+    """Random weights: what is exported is found by name, fits, and makes images of the tokenizer's size."""
+    shutil.copy(REGISTRY / "var.toml", zoo_elsewhere)
+    sides = [1, 2, 4]
+    tokenizer = check(
+        Tokenizer,
+        {
+            **{key: SETTINGS[key] for key in ("optimiser", "budget")},
+            "decoder_family": "var",
+            "title": "A miniature.",
+            "network": {"widths": [8, 8, 8, 8], "blocks": 1, "groups": 4}
+            | {"codebook_size": 20, "code_channels": 4, "patch_nums": sides},
+            "objective": {"kind": "multi-scale-quantisation", "restart_every": 2, "restart_until": 0.5},
+        },
+        "test",
+    )
+    model = configuration(
+        card="var",
+        decoder="mini-vq",
+        network={"num_classes": 9, "depth": 1, "embed_dim": 16, "num_heads": 2, "patch_nums": sides}
+        | {"vocab_size": 20, "code_channels": 4},
+        presets={"unguided": {"cfg": 0.0}},
+        curve="unguided",
+        default_preset="unguided",
+        objective={"kind": "next-scale"},
+        alignment=None,
+    )
+    for name, made in (("mini-vq", tokenizer), ("mini-var", model)):
+        torch.manual_seed(0)
+        (tmp_path / "runs" / name / "weights").mkdir(parents=True)
+        save_file(build_network(made).state_dict(), snapshot(tmp_path / "runs" / name, 12))
+        zoo.export.export(name, made)
+    assert load_decoder("mini-vq", [zoo_elsewhere]).network == tokenizer.network
+    run = make_run(load_card(zoo_elsewhere / "var.toml"), "mini-var", "unguided", {})
+    weights = find_weights(run, cache=tmp_path / "cache", registry=[zoo_elsewhere])
+    images = load_sampler(run, weights, "cpu").sample(SeededNoise([0, 1]), torch.tensor([0, 8]))
+    assert images.shape == (2, 3, 32, 32)
+    assert weights.decoder.weights.sha256 == digest_file(zoo_elsewhere / "weights" / "mini-vq.safetensors")
+
+
+def test_codes_of_training_images_are_what_the_tokenizer_says():
+    """In any split into blocks: the indices of the tokenizer itself, and its inputs of them."""
+    autoencoder = build_network(load("var-vqvae-emoji32")).eval()
+    images = training_data().images[:5]
+    found = codes(autoencoder, images)
+    with torch.inference_mode():
+        expected = autoencoder.quantize(autoencoder.features(images)).indices
+        assert torch.equal(found.indices, expected)
+        assert torch.allclose(found.inputs, autoencoder.quantize.inputs(expected), atol=1e-6)
+    assert found.of(np.array([4, 0])).indices.tolist() == expected[[4, 0]].tolist()
