@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from genbench.cards import load_cards
 from genbench.cli import main
 from genbench.errors import ConfigError
 from genbench.metrics.catalog import ALIASES
@@ -27,6 +28,7 @@ from genbench.published import (
     Figure,
     ScatterRow,
     canonical_metric,
+    load_figures,
     read_figures,
     read_rows,
     row_model,
@@ -69,6 +71,13 @@ def test_figures_say_where_they_stand_and_what_they_are() -> None:
             assert 0 < figure.value < 1000, figure
     sources = " ".join({figure.source for figure in all_figures()})
     assert not re.search(r"\blib(rary)? (id|text)|\bseed abstract|\(\s*\)", sources)
+
+
+def test_every_system_of_the_literature_has_a_card() -> None:
+    methods = {figure.method for figure in load_figures([REGISTRY])}
+    methods |= {row.method for row in read_rows(EpochsRow, PUBLISHED / "epochs-to-fid2.csv")}
+    # The validation images of ImageNet are measured as if they were generated; nobody generates them.
+    assert methods - {"imagenet-val"} <= load_cards([REGISTRY]).keys()
 
 
 def test_reconstructions_and_generated_images_are_told_apart() -> None:
