@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from genbench.digest import digest
 from genbench.errors import FeatureError, UsageError
@@ -51,7 +52,7 @@ def load_protocol(suite: Suite, shelf: Shelf, precision: Precision = "exact") ->
         prompted=prompts is not None,
     )
     settings = suite.model_dump(mode="json", exclude={"title", "runs", "gates", "metrics", "held_out", "prompts"})
-    identity = {
+    identity: dict[str, Any] = {
         "suite": settings,
         "reference": references.facts.sha256,
         "spaces": {name: space.digest for name, space in questions.spaces.items()},
