@@ -297,6 +297,10 @@ def _load_torch(path: Path, *, allow_pickle: bool) -> Any:
             hint="if you trust it as you trust a program, `genbench run` takes --allow-pickle; or convert it once: "
             f"`genbench weights convert {path} {path.stem}.safetensors --allow-pickle`",
         ) from error
+    except (ImportError, AttributeError) as error:
+        raise WeightsError(
+            f"{path}: needs code that is not installed ({error})", hint="install the project that wrote the file"
+        ) from error
     except (EOFError, RuntimeError, ValueError) as error:
         raise _damaged(path, error) from error
 

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import threading
+import types
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -334,6 +335,16 @@ def test_a_pickle_that_runs_code_is_refused_unless_allowed(tmp_path):
     with pytest.raises(WeightsError, match="not a mapping"):
         load_tensors(tmp_path / "m.pt", allow_pickle=True)
     assert trace.exists()
+
+
+def test_code_that_is_not_installed_is_named(tmp_path):
+    module = types.ModuleType("lightning_for_test")
+    module.Options = type("Options", (), {"__module__": "lightning_for_test"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "lightning_for_test", module)
+        torch.save({"state_dict": TENSORS, "options": module.Options()}, tmp_path / "m.pt")
+    with pytest.raises(WeightsError, match=r"needs code that is not installed .*lightning_for_test"):
+        load_tensors(tmp_path / "m.pt", key="state_dict", allow_pickle=True)
 
 
 @pytest.mark.parametrize("name", ["m.safetensors", "m.pt"])
