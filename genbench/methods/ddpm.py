@@ -6,7 +6,8 @@ Nichol & Dhariwal, "Improved Denoising Diffusion Probabilistic Models" (arXiv:21
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,27 +35,54 @@ class Schedule(NamedTuple):
         """ᾱ one retained step towards the data, 1 at the last."""
         return _previous(self.alphas_cumprod)
 
+    def data(self, x: Tensor, epsilon: Tensor, i: int) -> Tensor:
+        """The estimate of x_0 from one of the noise in x_i."""
+        cumulative = float(self.alphas_cumprod[i])
+        return math.sqrt(1 / cumulative) * x - math.sqrt(1 / cumulative - 1) * epsilon
 
-def schedule(steps: int, spacing: Spacing) -> Schedule:
+    def ancestral(self, x: Tensor, data: Tensor, share: Tensor, i: int) -> tuple[Tensor, Tensor | None]:
+        """Mean and standard deviation of x_{i-1}, none at the last step; of x_i, an estimate of x_0, and a `share` in
+        [-1, 1] by which the learned variance lies, in logarithms, between β̃ and β.
+        """
+        mean = float(self.posterior_mean_coef1[i]) * data + float(self.posterior_mean_coef2[i]) * x
+        if i == 0:
+            return mean, None
+        low, high = float(self.posterior_log_variance_clipped[i]), float(self.betas[i].log())
+        share = (share + 1) / 2
+        return mean, (0.5 * (share * high + (1 - share) * low)).exp()
+
+
+def schedule(steps: int, spacing: Spacing, betas: Literal["linear", "cosine"] = "linear") -> Schedule:
     """The schedule of `steps` retained steps (2 or more): β_i = 1 - ᾱ_i / ᾱ_{i-1} over those that remain.
 
-    In training β rises linearly from 1e-4 to 0.02 (DDPM, section 4). Raises `ValueError` as `retained_steps` does.
+    In training β rises linearly from 1e-4 to 0.02 (DDPM, section 4), or is that of ᾱ(t) = cos²((t + 0.008)/1.008·π/2),
+    at most 0.999 (Nichol & Dhariwal, section 3.2). Raises `ValueError` as `retained_steps` does.
     """
     kept = torch.tensor(retained_steps(steps, spacing))
-    trained = (1 - torch.linspace(1e-4, 0.02, TRAINING_STEPS, dtype=torch.float64)).cumprod(0)[kept]
-    betas = 1 - trained / _previous(trained)
-    alphas = 1 - betas
+    trained = (1 - (_cosine() if betas == "cosine" else _linear())).cumprod(0)[kept]
+    kept_betas = 1 - trained / _previous(trained)
+    alphas = 1 - kept_betas
     cumulative = alphas.cumprod(0)
     previous = _previous(cumulative)
-    variance = betas * (1 - previous) / (1 - cumulative)
+    variance = kept_betas * (1 - previous) / (1 - cumulative)
     return Schedule(
         timestep_map=kept,
-        betas=betas,
+        betas=kept_betas,
         alphas_cumprod=cumulative,
         posterior_log_variance_clipped=torch.cat([variance[1:2], variance[1:]]).log(),
-        posterior_mean_coef1=betas * previous.sqrt() / (1 - cumulative),
+        posterior_mean_coef1=kept_betas * previous.sqrt() / (1 - cumulative),
         posterior_mean_coef2=(1 - previous) * alphas.sqrt() / (1 - cumulative),
     )
+
+
+def _linear() -> Tensor:
+    return torch.linspace(1e-4, 0.02, TRAINING_STEPS, dtype=torch.float64)
+
+
+def _cosine() -> Tensor:
+    t = torch.arange(TRAINING_STEPS + 1, dtype=torch.float64) / TRAINING_STEPS
+    cumulative = ((t + 0.008) / 1.008 * math.pi / 2).cos().square()
+    return (1 - cumulative[1:] / cumulative[:-1]).clamp(max=0.999)
 
 
 def _previous(cumulative: Tensor) -> Tensor:

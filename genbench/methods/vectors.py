@@ -36,6 +36,7 @@ REPLAYS = {
     "haste": "genbench.methods.repa.vectors:replay",
     "irepa": "genbench.methods.repa.vectors:replay",
     "llamagen": "genbench.methods.llamagen.vectors:replay",
+    "mar": "genbench.methods.mar.vectors:replay",
     "mf": "genbench.methods.meanflow.vectors:replay",
     "mf_unet": "genbench.methods.meanflow.vectors:replay_unet",
     "repa": "genbench.methods.repa.vectors:replay",
@@ -65,6 +66,7 @@ _UPSTREAMS = {
     "https://github.com/sony/ctm": "ctm",
     "https://github.com/FoundationVision/LlamaGen": "llamagen",
     "https://github.com/FoundationVision/VAR": "var",
+    "https://github.com/LTH14/mar": "mar",
     "https://github.com/NVlabs/edm": "edm",
     "https://github.com/locuslab/ect": "ect",
 }

@@ -22,6 +22,7 @@ from genbench.schema import check
 HERE = Path(__file__).parent
 MANIFESTS = HERE.parents[1] / "registry" / "manifests"
 SD = {"widths": [128, 256, 512, 512], "latent_channels": 4}
+KL16 = {"widths": [128, 128, 256, 256, 512], "latent_channels": 16, "attention": [4], "decoder_attention": []}
 F16 = {"widths": [128, 128, 256, 256, 512], "latent_channels": 32, "attention": [4]}
 CPU = torch.device("cpu")
 
@@ -52,6 +53,7 @@ def test_pixels_follow_each_authors_rule():
         ("vae-repa_e-f8d4", SD, 4),
         ("vae-vavae-f16d32", F16, 5),
         ("vae-repa_e-f16d32", F16, 5),
+        ("mar-vae-kl16", KL16, 5),
     ],
 )
 def test_the_full_size_keys_are_the_official_ones(manifest, network, levels):

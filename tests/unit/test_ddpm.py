@@ -51,3 +51,12 @@ def test_a_count_that_no_stride_leaves_is_refused():
         retained_steps(300, "stride")
     with pytest.raises(ValidationError, match="no whole stride takes 300 of 1000 steps"):
         DiTSettings(steps=300, spacing="stride")
+
+
+def test_cosine_noise_is_that_of_its_cumulative_product():
+    """ᾱ at step i over ᾱ before the first is cos² of Nichol & Dhariwal's equation 17, but where β is cut to 0.999."""
+    full = schedule(1000, "even", "cosine")
+    t = (torch.arange(1, 1001, dtype=torch.float64) / 1000 + 0.008) / 1.008 * torch.pi / 2
+    expected = t.cos().square() / torch.tensor(0.008 / 1.008 * torch.pi / 2, dtype=torch.float64).cos().square()
+    assert torch.allclose(full.alphas_cumprod[:-1], expected[:-1], rtol=1e-9)
+    assert float(full.betas[-1]) == pytest.approx(0.999)

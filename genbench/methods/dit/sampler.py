@@ -63,20 +63,13 @@ class DiTSampler(NetworkSampler[DiT, DiTSettings]):
 
     def _data(self, x: Tensor, epsilon: Tensor, i: int) -> Tensor:
         """The estimate of x_0 from one of the noise."""
-        cumulative = float(self._schedule.alphas_cumprod[i])
-        data = math.sqrt(1 / cumulative) * x - math.sqrt(1 / cumulative - 1) * epsilon
+        data = self._schedule.data(x, epsilon, i)
         return data.clamp(-1, 1) if self.settings.clip else data
 
     def _ddpm(self, x: Tensor, output: Tensor, i: int) -> tuple[Tensor, Tensor | None]:
-        """Mean and standard deviation of x_{t-1}: the variance is interpolated, in logarithms, between β̃ and β."""
+        """Mean and standard deviation of x_{t-1}, the variance learned."""
         epsilon, share = output.chunk(2, dim=1)
-        s = self._schedule
-        mean = float(s.posterior_mean_coef1[i]) * self._data(x, epsilon, i) + float(s.posterior_mean_coef2[i]) * x
-        if i == 0:
-            return mean, None
-        low, high = float(s.posterior_log_variance_clipped[i]), float(s.betas[i].log())
-        share = (share + 1) / 2
-        return mean, (0.5 * (share * high + (1 - share) * low)).exp()
+        return self._schedule.ancestral(x, self._data(x, epsilon, i), share, i)
 
     def _ddim(self, x: Tensor, output: Tensor, i: int) -> tuple[Tensor, float | None]:
         """Mean and standard deviation of DDIM's update (its equation 12), the noise recomputed from the data."""

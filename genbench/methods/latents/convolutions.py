@@ -34,7 +34,8 @@ def block_types(network: ConvolutionalNetwork) -> tuple[tuple[str, ...], tuple[s
     """diffusers' names of the encoder's levels, finest first, and of the decoder's, coarsest first."""
     levels = range(len(network.widths))
     downs = ["AttnDownEncoderBlock2D" if level in network.attention else "DownEncoderBlock2D" for level in levels]
-    ups = ["AttnUpDecoderBlock2D" if level in network.attention else "UpDecoderBlock2D" for level in levels]
+    attended = network.attention if network.decoder_attention is None else network.decoder_attention
+    ups = ["AttnUpDecoderBlock2D" if level in attended else "UpDecoderBlock2D" for level in levels]
     return tuple(downs), tuple(reversed(ups))
 
 

@@ -18,13 +18,16 @@ class ConvolutionalNetwork(Strict):
     """Of the group norms."""
     attention: tuple[int, ...] = ()
     """Levels with self-attention, from 0; the middle always has one."""
+    decoder_attention: tuple[int, ...] | None = None
+    """The decoder's, where its levels are others."""
 
     @model_validator(mode="after")
     def _fits(self) -> ConvolutionalNetwork:
         if any(width <= 0 or width % self.groups for width in self.widths):
             raise ValueError(f"groups {self.groups} do not divide the widths {self.widths}")
-        if any(level not in range(len(self.widths)) for level in self.attention):
-            raise ValueError(f"attention {self.attention}: the levels are 0 to {len(self.widths) - 1}")
+        attended = {*self.attention, *(self.decoder_attention or ())}
+        if not attended <= set(range(len(self.widths))):
+            raise ValueError(f"attention {sorted(attended)}: the levels are 0 to {len(self.widths) - 1}")
         return self
 
     @property

@@ -58,7 +58,7 @@ class LlamaGenSampler(NetworkSampler[LlamaGen, LlamaGenSettings]):
 
     def sample_shape(self, network: Mapping[str, Any]) -> tuple[int, int, int]:
         """Shape (1, h, w) of the grid of codes."""
-        side = math.isqrt(network["block_size"])
+        side = math.isqrt(self.network.block_size)
         return 1, side, side
 
     def solve(self, noise: Noise, labels: Tensor) -> Solution:

@@ -48,16 +48,17 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Linear, tanh-approximated GELU, Linear."""
+    """Linear, tanh-approximated GELU (the exact one if asked for), Linear."""
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, width: int, hidden: int, *, exact: bool = False) -> None:
         super().__init__()
+        self.approximate = "none" if exact else "tanh"
         self.fc1 = nn.Linear(width, hidden)
         self.fc2 = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, T, width) => (N, T, width)."""
-        return self.fc2(functional.gelu(self.fc1(x), approximate="tanh"))  # type: ignore[no-any-return]
+        return self.fc2(functional.gelu(self.fc1(x), approximate=self.approximate))  # type: ignore[no-any-return]
 
 
 def modulation(width: int, vectors: int) -> nn.Sequential:
