@@ -82,7 +82,7 @@ def check_run(protocol: Protocol, run: str, *, labelled: bool, prompted: bool) -
             f"{protocol.suite.id}`",
         )
     named = any(r.labels is not None and r.labels.names for r in protocol.references.by_space.values())
-    if protocol.prompts and not (labelled and named):
+    if isinstance(protocol.prompts, PromptTemplate) and not (labelled and named):
         raise FeatureError(
             f"the prompts of suite {protocol.suite.id} name classes, and the classes of {run} have no names",
             hint="build the reference from images in one folder a class, called after it",

@@ -119,6 +119,19 @@ def call(*arguments: str | Path) -> Answer:
     return Answer(code, out.getvalue(), err.getvalue())
 
 
+SEVERAL = """
+import contextlib, io, json, os, sys
+from genbench.cli.main import run
+
+answers = []
+for environment, arguments in json.loads(sys.argv[1]):
+    os.environ.update(environment)
+    with contextlib.redirect_stderr(io.StringIO()) as err, contextlib.redirect_stdout(io.StringIO()) as out:
+        code = run(arguments)
+    answers.append([code, out.getvalue(), err.getvalue()])
+print(json.dumps(answers))
+"""
+
 Snapshot = dict[str, tuple[int, str]]
 
 
@@ -207,6 +220,15 @@ class World:
         return subprocess.Popen(
             [sys.executable, "-c", code, *map(str, arguments)], stdout=PIPE, stderr=PIPE, text=True, env=environment
         )
+
+    def apart(self, commands: Sequence[tuple[Mapping[str, str], Sequence[str]]], **environment: str) -> list[Answer]:
+        """Command lines one after the other in a process of their own, each with more of an environment.
+
+        For libraries that read the environment when they are imported.
+        """
+        arguments = [sys.executable, "-c", SEVERAL, json.dumps(commands)]
+        process = subprocess.run(arguments, env={**os.environ, **environment}, stdout=PIPE, check=True, timeout=400)
+        return [Answer(*answer) for answer in json.loads(process.stdout.splitlines()[-1])]
 
     def copy(self, root: Path) -> World:
         """The same world in another place."""

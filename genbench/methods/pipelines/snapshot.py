@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from genbench import console
 from genbench.digest import digest, digest_file
 from genbench.errors import UsageError, WeightsError
 from genbench.methods.pipelines.settings import PipelineSource
@@ -60,6 +61,8 @@ def _from_hub(source: PipelineSource) -> Snapshot:
     with _explained(source):
         index = Path(hf_hub_download(hub, INDEX, revision=source.revision, local_files_only=offline))
         commit = index.parent.name
+        if commit != source.revision:
+            console.note(f"{hub}: {source.revision} is commit {commit}; name that as its revision to stay with it")
         folder = pipeline.download(hub, revision=commit, variant=source.variant, local_files_only=offline)
     return Snapshot(Path(folder), digest({"hub": hub, "commit": commit}))
 
