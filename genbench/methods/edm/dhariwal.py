@@ -58,7 +58,7 @@ class DhariwalUNet(UNet):
     def forward(self, x: Tensor, noise: Tensor, labels: Tensor | None = None, augment: Tensor | None = None) -> Tensor:
         """Images (N, C, R, R), noise levels (N,), one-hot labels (N, label_dim), augmentation labels (N, augment_dim).
 
-        Returns (N, out_channels, R, R).
+        Labels that are not given are the zero vector. Returns (N, out_channels, R, R).
         """
         emb = self.map_noise(noise)
         if self.map_augment is not None and augment is not None:

@@ -46,8 +46,6 @@ class EDMDenoiser(nn.Module):
         training. `augment` are augmentation labels (N, augment_dim), which sampling leaves out.
         """
         x, sigma = x.float(), sigma.float()
-        if self.label_dim and labels is None:
-            labels = x.new_zeros(len(x), self.label_dim)
         return self.scalings(sigma).denoised(x, lambda inner: self.model(inner, sigma.log() / 4, labels, augment))
 
     def one_hot(self, labels: Tensor) -> Tensor | None:

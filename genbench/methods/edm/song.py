@@ -89,11 +89,13 @@ class SongUNet(UNet):
     def forward(self, x: Tensor, noise: Tensor, labels: Tensor | None = None, augment: Tensor | None = None) -> Tensor:
         """Images (N, C, R, R), noise levels (N,), one-hot labels (N, label_dim), augmentation labels (N, augment_dim).
 
-        Returns (N, out_channels, R, R).
+        Labels that are not given are the zero vector. Returns (N, out_channels, R, R).
         """
         emb = self.embedded(noise)
-        if self.map_label is not None and labels is not None:
-            emb = emb + self.map_label(labels * self.map_label.in_features**0.5)
+        if self.map_label is not None:
+            classes = self.map_label.in_features
+            given = x.new_zeros(len(x), classes) if labels is None else labels
+            emb = emb + self.map_label(given * classes**0.5)
         return self.modulated(x, emb, augment)
 
     def embedded(self, x: Tensor) -> Tensor:

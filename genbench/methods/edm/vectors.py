@@ -143,13 +143,12 @@ def network_cases(model: EDMDenoiser, forward: Mapping[str, Tensor], name: str) 
         seen["D_x"] = [model(x, sigma, labels)]
         seen["F_in_x"] = [model.scalings(sigma).inner.view(-1, 1, 1, 1) * x]
         seen["c_noise"] = [sigma.log() / 4]
-        seen["F_out"] = [model.model(inputs["F_in_x"], inputs["c_noise"], labels)]
-        if "D_x_labels_none" in inputs:
-            seen["D_x_labels_none"] = [model(x, sigma)]
-        if "D_x_augment" in inputs:
-            seen["D_x_augment"] = [model(x, sigma, labels, inputs["augment_labels"])]
+        seen["F_out"] = [model.model(seen["F_in_x"][0], seen["c_noise"][0], labels)]
+        seen["D_x_labels_none"] = [model(x, sigma)]
+        seen["D_x_augment"] = [model(x, sigma, labels, inputs.get("augment_labels"))]
     for case, outputs in seen.items():
-        yield compare(f"{name}/{case}", outputs[0], inputs[case])
+        if case in inputs:
+            yield compare(f"{name}/{case}", outputs[0], inputs[case])
 
 
 def outputs_of(modules: Mapping[str, nn.Module]) -> dict[str, list[Tensor]]:
