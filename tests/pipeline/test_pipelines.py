@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,10 +90,9 @@ class Hub(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A class-conditional pipeline of random weights for 32x32 images, saved in a folder."""
-    from diffusers import CMStochasticIterativeScheduler, ConsistencyModelPipeline, UNet2DModel
-
+    diffusers: Any = import_module("diffusers")
     torch.manual_seed(0)
-    unet = UNet2DModel(
+    unet = diffusers.UNet2DModel(
         sample_size=32,
         layers_per_block=1,
         block_out_channels=(32, 32),
@@ -102,7 +102,8 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
         norm_num_groups=8,
     )
     folder = tmp_path_factory.mktemp("pipeline")
-    ConsistencyModelPipeline(unet, CMStochasticIterativeScheduler(num_train_timesteps=40)).save_pretrained(folder)
+    scheduler = diffusers.CMStochasticIterativeScheduler(num_train_timesteps=40)
+    diffusers.ConsistencyModelPipeline(unet, scheduler).save_pretrained(folder)
     return folder
 
 
