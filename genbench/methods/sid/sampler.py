@@ -1,6 +1,6 @@
 """SiD's sampler: EDM's denoiser is the generator, evaluated once on noise of one level.
 
-Zhou et al., "Score identity Distillation" (arXiv:2404.04057).
+Zhou et al., "Score identity Distillation" (arXiv:2404.04057); DMD2's ImageNet models are sampled alike.
 """
 
 from __future__ import annotations
