@@ -82,6 +82,8 @@ class DecoderCard(Strict):
     """``registry/manifests/<name>.json``, the official keys and shapes."""
     weights: Weights | None = None
     """None where every variant brings its own."""
+    quantise: QuantiseRule = "round"
+    """From a reconstruction's floats to uint8; a sampled image goes by the rule of its variant."""
 
 
 class Checkpoint(Strict):
@@ -224,13 +226,19 @@ def load_decoder(name: str, folders: Sequence[Path]) -> DecoderCard:
 
     Raises `UsageError` for an unknown name, with the nearest ones, and `ConfigError` naming the file and the key.
     """
-    files = {path.stem: path for folder in reversed(folders) for path in (folder / "decoders").glob("*.toml")}
+    files = decoder_files(folders)
     if name not in files:
         raise unknown("latent decoder", name, files)
     card = load_toml(DecoderCard, files[name])
     if card.id != name:
         raise ConfigError(f"{files[name]}: id is {card.id!r}", hint=f"rename the file to {card.id}.toml")
     return card
+
+
+def decoder_files(folders: Sequence[Path]) -> dict[str, Path]:
+    """The file of each decoder by name, from the first registry that has it."""
+    files = {path.stem: path for folder in reversed(folders) for path in (folder / "decoders").glob("*.toml")}
+    return dict(sorted(files.items()))
 
 
 def card_files(folders: Iterable[Path]) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,12 @@ class PromptFile:
     def by_order(self) -> bool:
         """Whether prompts belong to images by their place; otherwise by the name of the image."""
         return self.rows[0].image is None
+
+    @property
+    def repeated(self) -> str | None:
+        """A prompt of two places or more; none where images are named, several of which may share a prompt."""
+        texts = Counter(row.text for row in self.rows if row.image is None)
+        return next((text for text, count in texts.items() if count > 1), None)
 
     def of(self, images: Sequence[str], labels: Labels | None = None, *, more: bool = False) -> Prompts:
         """The prompts of the `images`, which are names, in their order; `labels` say nothing here.

@@ -11,7 +11,7 @@ from genbench.evaluation import Questions, parse_metrics
 from genbench.metrics.measure import check_needs
 from genbench.precision import Precision
 from genbench.prompts import PromptFile, PromptTemplate, open_prompts
-from genbench.references import References, Shelf
+from genbench.references import NOTHING, References, Shelf
 from genbench.suites import Suite
 
 
@@ -41,7 +41,7 @@ def load_protocol(suite: Suite, shelf: Shelf, precision: Precision = "exact") ->
     cannot be computed from.
     """
     questions = parse_metrics(suite.metrics, precision)
-    references = shelf.load(suite.reference, questions.compared)
+    references = _references(suite, questions, shelf)
     held_out = _held_out(suite, questions, shelf)
     prompts = _prompts(suite, questions, shelf)
     check_needs(
@@ -95,6 +95,18 @@ def check_run(protocol: Protocol, run: str, *, labelled: bool, prompted: bool) -
         )
 
 
+def _references(suite: Suite, questions: Questions, shelf: Shelf) -> References:
+    if suite.reference is not None:
+        return shelf.load(suite.reference, questions.compared)
+    if questions.compared:
+        compared = next(metric.id for metric in questions.metrics if set(metric.spaces) & questions.compared.keys())
+        raise UsageError(
+            f"suite {suite.id} names no reference, which {compared} compares with",
+            hint="add reference = ..., or leave the metric out",
+        )
+    return NOTHING
+
+
 def _prompts(suite: Suite, questions: Questions, shelf: Shelf) -> PromptFile | PromptTemplate | None:
     if suite.prompts is None:
         return None
@@ -109,6 +121,8 @@ def _prompts(suite: Suite, questions: Questions, shelf: Shelf) -> PromptFile | P
             f"{given.path}: {len(given.rows)} prompts for the {suite.images} images of suite {suite.id}",
             hint="write one for each image",
         )
+    if isinstance(given, PromptFile) and (twice := given.repeated) is not None:
+        raise UsageError(f"{given.path}: prompt {twice!r} is there twice", hint="leave one of them")
     return given
 
 

@@ -34,6 +34,10 @@ class References:
     facts: ReferenceFacts
 
 
+NOTHING = References({}, ReferenceFacts(name="none", sha256={}, n={}))
+"""For images that are compared with prompts alone."""
+
+
 def reference_file(name: str, space: str) -> Path:
     """Where a named reference has its statistics in a space, below a registry folder."""
     return Path("references") / name / f"{portable_name(space)}.safetensors"

@@ -33,7 +33,7 @@ from genbench.prompts import PromptFile, Prompts, PromptTemplate, embedded_promp
 from genbench.protocol import Protocol
 from genbench.reconstructions import Reconstructions
 from genbench.records import Costs, ImageFacts, Record, ReferenceFacts, SuiteFacts, new_id
-from genbench.references import References, Shelf, from_file, from_images
+from genbench.references import NOTHING, References, Shelf, from_file, from_images
 from genbench.shards import ShardCache
 
 
@@ -67,9 +67,6 @@ class Sides(NamedTuple):
         return self.held_out.by_space if self.held_out else {}
 
 
-_NOTHING = References({}, ReferenceFacts(name="none", sha256={}, n={}))
-
-
 def score(
     path: Path,
     reference: str | None,
@@ -99,7 +96,7 @@ def score(
             "--prompts is given, and no metric that is asked for reads prompts",
             hint="leave it out, or ask for clip-score",
         )
-    references = _references(reference, questions.compared, settings) if reference is not None else _NOTHING
+    references = _references(reference, questions.compared, settings) if reference is not None else NOTHING
     n = min(len(source), settings.limit or len(source))
     sides = Sides(
         references,

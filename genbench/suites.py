@@ -55,8 +55,8 @@ class _Common(Strict):
 class Suite(_Common):
     """A protocol for generative models."""
 
-    reference: str
-    """Name of the reference statistics."""
+    reference: str | None = None
+    """Name of the reference statistics; none where every metric compares images with prompts."""
     held_out: str | None = None
     """Name of the statistics of real images that the reference does not hold, for metrics such as FLD and C_T."""
     prompts: str | None = None

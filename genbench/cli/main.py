@@ -16,6 +16,7 @@ from genbench.cli import (
     explain_command,
     leaderboard_command,
     list_commands,
+    reconstruct_command,
     reference_commands,
     report_command,
     run_command,
@@ -61,6 +62,7 @@ def _genbench(
 
 app.command()(run_command.run)
 app.command()(score_command.score)
+app.command()(reconstruct_command.reconstruct)
 app.command()(explain_command.explain)
 app.command("list")(list_commands.list_)
 app.command()(list_commands.show)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,15 +95,31 @@ def find_weights(run: Run, *, cache: Path, registry: Sequence[Path]) -> WeightsO
         )
     _check_tokenizer(run, card)
 
-    def find(source: Weights) -> FileOnDisk:
-        spec = WeightFile(file=source.file, sha256=source.sha256, url=source.url, licence=source.licence)
-        path = locate(spec, cache=cache, extra_dirs=[folder / "weights" for folder in registry])
-        return FileOnDisk(path, source.sha256 or digest_file(path))
+    find = partial(_find, cache=cache, registry=registry)
 
     decoder = None
     if card is not None and use is not None and (source := use.weights or card.weights) is not None:
         decoder = DecoderOnDisk(card, use, find(source), find(use.statistics) if use.statistics else None)
     return WeightsOnDisk(*find(weights), decoder, find(run.guide.weights) if run.guide else None)
+
+
+def find_decoder(card: DecoderCard, *, cache: Path, registry: Sequence[Path]) -> DecoderOnDisk:
+    """A decoder's own weight file, fetched if need be, for what it encoded itself.
+
+    Raises `ConfigError` for a card without weights of its own, and `WeightsError` for a file that is nowhere, or is not
+    the published one.
+    """
+    if card.weights is None:
+        raise ConfigError(
+            f"decoders/{card.id}.toml: has no weights of its own", hint="every variant that uses it brings its own"
+        )
+    return DecoderOnDisk(card, Decoder(name=card.id), _find(card.weights, cache=cache, registry=registry), None)
+
+
+def _find(source: Weights, *, cache: Path, registry: Sequence[Path]) -> FileOnDisk:
+    spec = WeightFile(file=source.file, sha256=source.sha256, url=source.url, licence=source.licence)
+    path = locate(spec, cache=cache, extra_dirs=[folder / "weights" for folder in registry])
+    return FileOnDisk(path, source.sha256 or digest_file(path))
 
 
 def identity(run: Run, weights: WeightsOnDisk | None) -> str:
@@ -146,7 +163,7 @@ def load_sampler(
     """
     state = _network_state(run, weights, allow_pickle=allow_pickle)
     found = weights.decoder if weights else None
-    decoder = _decoder(found, torch.device(device)) if found else None
+    decoder = load_image_decoder(found, torch.device(device)) if found else None
     try:
         sampler = build_sampler(
             run.family,
@@ -190,7 +207,8 @@ def _network_state(run: Run, weights: WeightsOnDisk | None, *, allow_pickle: boo
     return state
 
 
-def _decoder(found: DecoderOnDisk, device: torch.device) -> ImageDecoder:
+def load_image_decoder(found: DecoderOnDisk, device: torch.device) -> ImageDecoder:
+    """The network of a latent decoder with its weights. Raises what `build_decoder` and reading weights raise."""
     source = found.source
     return build_decoder(found.card, _state(found.weights.path, source) if source else None, device)
 

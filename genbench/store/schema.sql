@@ -291,8 +291,8 @@ CREATE TABLE suites (
     dataset VARCHAR NOT NULL,
     -- Side of the images, pixels.
     resolution INTEGER NOT NULL,
-    -- Name of the reference statistics; originals for a suite of reconstructions.
-    reference VARCHAR NOT NULL,
+    -- Name of the reference statistics; originals for a suite of reconstructions, NULL for one of prompts alone.
+    reference VARCHAR,
     -- Name of the statistics of held-out real images; NULL where the suite names none.
     held_out VARCHAR,
     -- Images in a seed block.

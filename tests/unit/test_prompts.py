@@ -1,5 +1,6 @@
 """Prompts from files: by order or by name of the image; and embedded once each."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,11 @@ from genbench.features import openclip
 from genbench.features.space import Space
 from genbench.metrics.labels import Labels
 from genbench.prompts import PromptFile, open_prompts, prompt_features, read_prompts
+from genbench.protocol import load_protocol
+from genbench.references import Shelf
+from genbench.suites import Suite, find_suite
 
+REGISTRY = Path(__file__).parents[2] / "registry"
 IMAGES = ("a/1.png", "a/2.png", "b.png")
 EXPECTED = ("a cat", "two dogs, running", "a cat")
 
@@ -135,3 +140,36 @@ def test_each_different_prompt_is_embedded_once_and_kept(tmp_path: Path, monkeyp
 def test_a_space_without_a_text_half_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="inception-tf embeds no prompts"):
         prompt_features(EXPECTED, space("inception-tf"), device="cpu", cache=tmp_path)
+
+
+def test_the_packaged_prompts_are_all_different_and_of_ten_kinds() -> None:
+    prompts = read_prompts(REGISTRY / "prompts" / "t2i-prompts.csv")
+    assert prompts.repeated is None
+    assert len(prompts.rows) == find_suite("t2i-prompts", [REGISTRY.parent / "suites"]).images
+    assert Counter(row.category for row in prompts.rows).most_common()[-1][1] == 16
+
+
+def test_a_repeated_prompt_is_found_where_images_have_no_names(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.txt"
+    path.write_text("a cat\na dog\na cat\n")
+    assert read_prompts(path).repeated == "a cat"
+    path = tmp_path / "prompts.csv"
+    path.write_text("file_name,prompt\n1.png,a cat\n2.png,a cat\n")
+    assert read_prompts(path).repeated is None
+    suite = Suite.model_validate(
+        {
+            "id": "twice",
+            "title": "a prompt given twice",
+            "dataset": "prompts",
+            "resolution": 32,
+            "prompts": str(tmp_path / "prompts.txt"),
+            "images": 3,
+            "labels": "balanced",
+            "metrics": ["clip-score"],
+            "runs": ["*"],
+        }
+    )
+    with pytest.raises(UsageError, match="prompt 'a cat' is there twice"):
+        load_protocol(suite, Shelf([], tmp_path, "cpu", 1))
+    with pytest.raises(UsageError, match="names no reference, which fd@inception-tf compares with"):
+        load_protocol(suite.model_copy(update={"metrics": ("fid",), "prompts": None}), Shelf([], tmp_path, "cpu", 1))

@@ -53,7 +53,7 @@ def test_what_a_suite_may_not_say(change, message, hint):
     assert caught.value.hint.startswith(hint)
 
 
-@pytest.mark.parametrize("key", ["reference", "labels", "images", "dataset"])
+@pytest.mark.parametrize("key", ["labels", "images", "dataset"])
 def test_what_a_suite_must_say(key):
     data = copy.deepcopy(DATA)
     del data[key]
