@@ -1,6 +1,7 @@
 """The adapter of diffusers on small pipelines that are built here and saved; tests/pipeline runs whole commands."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
-from genbench.cards import Variant
+from genbench.cards import Variant, load_card
 from genbench.errors import ConfigError, UsageError, WeightsError
 from genbench.methods.consistency.sampler import ConsistencySampler
 from genbench.methods.consistency.settings import ConsistencySettings
@@ -18,6 +19,7 @@ from genbench.methods.pipelines.sampler import PipelineSampler
 from genbench.methods.pipelines.settings import PipelineSettings, PipelineSource
 from genbench.methods.pipelines.snapshot import find_pipeline
 from genbench.methods.prompted import prompted
+from genbench.methods.runs import make_run
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CPU = torch.device("cpu")
@@ -208,3 +210,13 @@ def test_a_variant_is_of_classes_or_of_prompts():
     assert Variant(**given, classes=0).prompted
     with pytest.raises(ValidationError, match="prompted and 5 classes"):
         Variant(**given, classes=5)
+
+
+def test_the_card_of_the_documentation_is_one(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "pipelines.md").read_text()
+    path = tmp_path / "mine.toml"
+    path.write_text(page.partition("```toml\n")[2].partition("```")[0])
+    runs = [make_run(load_card(path), "mine-512", preset, {}) for preset in ("steps4", "steps8")]
+    assert [run.settings["num_inference_steps"] for run in runs] == [4, 8]
+    named = set(re.findall(r"`(\w+)`", page.partition("**Settings**")[2].partition("- **")[0]))
+    assert set(PipelineSettings.model_fields) <= named
