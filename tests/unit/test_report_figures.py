@@ -141,6 +141,14 @@ def test_quality_and_cost(results: Path) -> None:
     assert {"ode", "sde", "far", "FID"} <= set(words(quality_cost.CHART, rows))
 
 
+def test_runs_without_a_colour_share_an_entry_of_the_legend() -> None:
+    runs = tuple(f"toy@{number}" for number in range(SERIES + 3))
+    rows = [{"run": run, "metric": FD, "n": n, "value": 1.0, "stderr": 0.1} for run in runs for n in (64, 256)]
+    written = words(sample_size.CHART, rows, runs)
+    assert written.count("other runs") == 1
+    assert [text for text in written if text.isdigit() and int(text) < 20] == [str(n) for n in range(SERIES)]
+
+
 def test_class_contributions_are_written_into_cells(results: Path) -> None:
     rows = ask(classes.CHART, results)
     assert {(row["run"], row["class"], row["contribution"]) for row in rows} >= {

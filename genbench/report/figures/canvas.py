@@ -90,6 +90,10 @@ class Ink:
             return Style(self.theme.muted, ".")
         return Style(self.theme.series[place], _MARKERS[place])
 
+    def label(self, run: str) -> str:
+        """What a run is called in a legend: those without a colour of their own share one entry."""
+        return self.name(run) if run in self.runs[:SERIES] else "other runs"
+
     @cached_property
     def _common(self) -> str:
         variants = {run.partition("@")[0] for run in self.runs}
@@ -114,11 +118,11 @@ def panels(ink: Ink, heights: Sequence[float]) -> tuple[Figure, list[Axes]]:
 
 
 def legend(figure: Figure, axes: Axes, ink: Ink) -> None:
-    """What the colours mean, below the axes: the best runs first, runs of one name once, no more than have a colour."""
+    """What the colours mean, below the axes: what is no run first, then the best runs; each name once."""
     handles, names = axes.get_legend_handles_labels()
     entries = dict(zip(names, handles, strict=True))
-    places = {ink.name(run): place for place, run in enumerate(ink.runs)}
-    shown = sorted(entries, key=lambda name: places.get(name, -1))[: SERIES + 1]
+    places = {ink.label(run): place for place, run in enumerate(ink.runs)}
+    shown = sorted(entries, key=lambda name: places.get(name, -1))
     if shown:
         figure.legend(
             [entries[name] for name in shown], shown,

@@ -25,7 +25,7 @@ def draw(rows: Sequence[Record], ink: Ink) -> Figure:
     figure, (above, below) = panels(ink, [2.0, 2.0])
     for run, points in curves.items():
         color = ink.theme.ink if run == REAL else ink.style(run).color
-        name = "real images" if run == REAL else ink.name(run)
+        name = "real images" if run == REAL else ink.label(run)
         distances = [row["distance"] for row in points]
         above.plot(distances, [row["value"] for row in points], color=color, label=name)
         differences = [row["value"] - real[row["distance"]]["value"] for row in points]

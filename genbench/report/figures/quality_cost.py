@@ -37,7 +37,7 @@ def _panel(axis: Axes, rows: Sequence[Record], ink: Ink) -> None:
         color, marker = ink.style(row["run"])
         axis.errorbar(
             row["cost"], row["value"], yerr=row["stderr"] or 0, color=color, marker=marker, linestyle="",
-            capsize=2, label=ink.name(row["run"]), markerfacecolor=color if row["on_front"] else "none",
+            capsize=2, label=ink.label(row["run"]), markerfacecolor=color if row["on_front"] else "none",
         )  # fmt: skip
     axis.set_xscale("log")
     axis.set_ylabel(metric_label(rows[0]["metric"]))

@@ -26,7 +26,7 @@ def draw(rows: Sequence[Record], ink: Ink) -> Figure:
             axis.errorbar(
                 [row["n"] for row in points], [row["value"] for row in points],
                 yerr=[row["stderr"] or 0 for row in points],
-                color=color, marker=marker, capsize=2, label=ink.name(run),
+                color=color, marker=marker, capsize=2, label=ink.label(run),
             )  # fmt: skip
         axis.set_xscale("log")
         counts = sorted({row["n"] for row in of_metric})
