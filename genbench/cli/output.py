@@ -13,6 +13,19 @@ if TYPE_CHECKING:
     from genbench.store import Rows
 
 
+VERDICT_STYLES = {
+    "FAIL": "bold red",
+    "worse": "bold red",
+    "deviates": "bold red",
+    "inconclusive": "yellow",
+    "no baseline": "yellow",
+    "better": "green",
+    "ok": "green",
+    "reproduced": "green",
+}
+"""How a terminal shows a cell that is a verdict."""
+
+
 def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], form: Format) -> None:
     """Print rows under the store's column names.
 
@@ -63,5 +76,5 @@ def _print_rich(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> None
     for heading, right in zip(headings, tables.right_aligned(headings, cells), strict=True):
         table.add_column(Text(heading), justify="right" if right else "left", overflow="fold")
     for row in cells:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(cell, style=VERDICT_STYLES.get(cell, "")) for cell in row))
     Console(highlight=False).print(table)

@@ -114,3 +114,16 @@ def test_a_terminal_gets_no_markup_from_names(
     monkeypatch.setenv("COLUMNS", "40")
     print_rows(("run", "n"), [("[bold]a@b[/bold]", 5)], Format.TABLE)
     assert "[bold]a@b[/bold]" in capsys.readouterr().out
+
+
+def test_verdicts_are_coloured_on_a_terminal_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    rows = [("a@b", "worse"), ("c@d", "same")]
+    print_rows(("run", "verdict"), rows, Format.TABLE)
+    assert "\x1b" not in capsys.readouterr().out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    print_rows(("run", "verdict"), rows, Format.TABLE)
+    assert "\x1b[1;31mworse\x1b[0m" in capsys.readouterr().out
