@@ -30,33 +30,30 @@ def openai_keys(state: Mapping[str, Tensor], network: Mapping[str, Any]) -> dict
     if "conv_in.weight" not in state:
         return dict(state)
     places = dict(_places(network))
-    found: dict[str, Tensor] = {}
-    for key, value in state.items():
-        module, layer, kind = _split(key, places)
-        if layer in _PROJECTIONS:
-            if layer == _PROJECTIONS[0]:
-                parts = [state.get(key.replace("to_q", name), value[:0]) for name in _PROJECTIONS]
-                found[f"{module}.qkv.{kind}"] = _convolution(torch.cat(parts))
-        elif layer == "to_out.0":
-            found[f"{module}.proj_out.{kind}"] = _convolution(value)
-        else:
-            found[".".join(part for part in (module, _RENAMED.get(layer, layer), kind) if part)] = value
-    return found
+    return _joined({_renamed(key, places): value for key, value in state.items()})
 
 
-def _convolution(value: Tensor) -> Tensor:
-    """A linear layer's weight as that of a 1x1 convolution; a bias as it is."""
-    return value[:, :, None, None] if value.ndim == 2 else value
-
-
-def _split(key: str, places: Mapping[str, str]) -> tuple[str, str, str]:
-    """OpenAI's name of the module, diffusers' name of the layer inside it, and ``weight`` or ``bias``."""
+def _renamed(key: str, places: Mapping[str, str]) -> str:
     path, _, kind = key.rpartition(".")
     layer: list[str] = []
     while path and path not in places:
         path, _, last = path.rpartition(".")
         layer.insert(0, last)
-    return places.get(path, ""), ".".join(layer), kind
+    inside = ".".join(layer)
+    return ".".join(part for part in (places.get(path), _RENAMED.get(inside, inside), kind) if part)
+
+
+def _joined(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Attention's linear layers as 1x1 convolutions, its three projections as one."""
+    joined = {key: value for key, value in state.items() if not any(f".{name}." in key for name in _PROJECTIONS)}
+    for key in state:
+        if ".to_q." in key:
+            parts = [state[place] for name in _PROJECTIONS if (place := key.replace("to_q", name)) in state]
+            joined[key.replace("to_q", "qkv")] = torch.cat(parts)
+    return {
+        key: value[:, :, None, None] if value.ndim == 2 and (".qkv." in key or ".proj_out." in key) else value
+        for key, value in joined.items()
+    }
 
 
 def _places(network: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

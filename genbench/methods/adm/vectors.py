@@ -54,6 +54,7 @@ def unet2d(given: Mapping[str, Any], where: str) -> dict[str, Any]:
             s for s, kind in zip(sides, given["down_block_types"], strict=True) if "Attn" in kind
         ],
         "num_head_channels": given["attention_head_dim"],
+        **({} if given["attention_head_dim"] else {"num_heads": 1}),
         "num_classes": given["num_class_embeds"],
         "use_scale_shift_norm": given["resnet_time_scale_shift"] == "scale_shift",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -124,13 +125,13 @@ def _inside(sampler: ConsistencySampler, case: Mapping[str, Tensor], name: str) 
 
 def _settings(run: Mapping[str, Any], where: str) -> dict[str, Any]:
     """A recorded run's settings as a preset would give them."""
-    if run["sigma_data"] != SIGMA_DATA:
+    if run.get("sigma_data", SIGMA_DATA) != SIGMA_DATA:
         raise ConfigError(f"{where}: sigma_data {run['sigma_data']}", hint=f"these networks assume {SIGMA_DATA}")
     renamed = {"s_churn": "s_churn", "s_tmin": "s_min", "s_tmax": "s_max", "s_noise": "s_noise"}
     return {
-        **{name: run[theirs] for theirs, name in renamed.items() if theirs in run},
+        **{name: run[theirs] for theirs, name in renamed.items() if math.isfinite(run.get(theirs, math.inf))},
         **{name: run[name] for name in ("sampler", "steps", "sigma_min", "sigma_max", "rho")},
-        "ts": ",".join(map(str, run["ts"])) if run["ts"] else None,
+        "ts": ",".join(map(str, run["ts"])) if run.get("ts") else None,
         "parametrisation": "consistency" if run["distillation"] else "edm",
         "clip": run["clip_denoised"],
     }
