@@ -84,9 +84,9 @@ def test_scales_over_the_cache_give_what_all_at_once_give(changes):
     labels, inputs = torch.tensor([1, 4]), torch.randn(2, 20, 4, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         expected = network(labels, inputs)
-        condition, caches = network.class_emb(labels), network.caches()
-        parts = [network.step(condition, None, 0, caches)]
-        parts += [network.step(condition, x, i, caches) for i, x in enumerate(inputs.split([4, 16], dim=1), 1)]
+        caches = network.caches()
+        parts = [network(labels, None, 0, caches)]
+        parts += [network(labels, x, i, caches) for i, x in enumerate(inputs.split([4, 16], dim=1), 1)]
     assert torch.allclose(torch.cat(parts, dim=1), expected, atol=1e-5)
     assert float(expected.std()) > 0.1
 

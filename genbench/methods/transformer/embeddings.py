@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from genbench.methods.transformer.lookup import lookup_table
+
 FREQUENCIES = 256
 
 
@@ -55,10 +57,7 @@ class LabelEmbedder(nn.Module):
 
     def __init__(self, classes: int, width: int) -> None:
         super().__init__()
-        table = torch.empty(classes + 1, width)
-        if not table.is_meta:  # drawing on the meta device would import torch's compiler: seconds, for nothing
-            nn.init.normal_(table)
-        self.embedding_table = nn.Embedding(classes + 1, width, _weight=table)
+        self.embedding_table = lookup_table(classes + 1, width)
 
     def forward(self, labels: Tensor) -> Tensor:
         """Look labels up; `classes` itself is the null class."""

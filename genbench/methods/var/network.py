@@ -34,8 +34,8 @@ class _Attention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None, cache: KeyValueCache | None) -> Tensor:
         """(N, T, width) => (N, T, width), over the T tokens and those that the cache has."""
-        bias = torch.cat([self.q_bias, self.zero_k_bias, self.v_bias])
-        qkv = functional.linear(x, self.mat_qkv.weight, bias)
+        qkv = self.mat_qkv(x)
+        qkv = qkv + torch.cat([self.q_bias, self.zero_k_bias, self.v_bias]).to(qkv.dtype)
         q, k, v = qkv.view(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         if self.unit:
             q = functional.normalize(q, dim=-1) * self.scale_mul_1H11.clamp(max=_LARGEST_SCALE).exp()
@@ -139,34 +139,32 @@ class VAR(nn.Module):
         self.head_nm = _HeadNorm(embed_dim, norm_eps)
         self.head = nn.Linear(embed_dim, vocab_size)
 
-    def forward(self, labels: Tensor, inputs: Tensor) -> Tensor:
-        """Every scale at once, each attending to itself and to those before it, as in training.
+    def forward(
+        self,
+        labels: Tensor,
+        inputs: Tensor | None,
+        scale: int | None = None,
+        caches: Sequence[KeyValueCache] | None = None,
+    ) -> Tensor:
+        """Every scale at once, as in training, or the next one of an image that is being sampled.
 
-        Labels (N,), the tokenizer's `inputs` (N, T - 1, C) => logits (N, T, K).
+        In training each scale attends to itself and to those before it: labels (N,), the tokenizer's `inputs`
+        (N, T - 1, C) => logits (N, T, K). In sampling `scale` is given, with its inputs (N, p², C), none for the first
+        => logits (N, p², K); `caches`, from `caches()`, hold the keys and values of the scales before it, and of it
+        afterwards.
         """
-        condition = self.class_emb(labels)
-        x = torch.cat([self._start(condition), self.word_embed(inputs)], dim=1) + self._places()
-        return self._logits(x, condition, self.attn_bias_for_masking, None)
-
-    def step(self, condition: Tensor, inputs: Tensor | None, scale: int, caches: Sequence[KeyValueCache]) -> Tensor:
-        """The next scale: class embedding (N, D), its inputs (N, p², C), none for the first => logits (N, p², K).
-
-        `caches`, from `caches()`, hold the keys and values of the scales before it, and of it afterwards.
-        """
+        condition, places = self.class_emb(labels), self.lvl_embed(self.lvl_1L) + self.pos_1LC
+        start = condition[:, None] + self.pos_start
+        if scale is None:
+            x = torch.cat([start, self.word_embed(inputs)], dim=1) + places
+            return self._logits(x, condition, self.attn_bias_for_masking, None)
         first = sum(p * p for p in self.patch_nums[:scale])
-        x = self._start(condition) if inputs is None else self.word_embed(inputs)
-        return self._logits(x + self._places()[:, first : first + x.shape[1]], condition, None, caches)
+        x = start if inputs is None else self.word_embed(inputs)
+        return self._logits(x + places[:, first : first + x.shape[1]], condition, None, caches)
 
     def caches(self) -> list[KeyValueCache]:
         """A cache for each block, empty."""
         return [KeyValueCache(self.lvl_1L.shape[1]) for _ in self.blocks]
-
-    def _start(self, condition: Tensor) -> Tensor:
-        return condition[:, None] + self.pos_start
-
-    def _places(self) -> Tensor:
-        """Embedding of each token's scale and place, (1, T, D)."""
-        return self.lvl_embed(self.lvl_1L) + self.pos_1LC  # type: ignore[no-any-return]
 
     def _logits(
         self, x: Tensor, condition: Tensor, mask: Tensor | None, caches: Sequence[KeyValueCache] | None

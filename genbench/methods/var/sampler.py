@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from genbench.errors import ConfigError
-from genbench.methods.networks import evaluate
 from genbench.methods.noise import Noise
 from genbench.methods.sampler import NetworkSampler
 from genbench.methods.solvers import Solution
@@ -52,7 +51,6 @@ class VARSampler(NetworkSampler[VAR, VARSettings]):
                 f"its tokenizer {theirs[0]} of {theirs[1]} on {theirs[2]}",
                 hint="name the tokenizer that the transformer was trained with under [variants.<name>.decoder]",
             )
-        self._step = evaluate(self.network.step, settings, device)
 
     def sample_shape(self, network: Mapping[str, Any]) -> tuple[int, int, int]:
         """Shape (C, P, P) of the tokenizer's latents."""
@@ -64,11 +62,11 @@ class VARSampler(NetworkSampler[VAR, VARSettings]):
         s, quantiser = self.settings, self.quantiser
         scales = len(self.network.patch_nums)
         rows = torch.cat([labels, torch.full_like(labels, self.network.num_classes)]) if s.cfg else labels
-        condition, caches = self.network.class_emb(rows), self.network.caches()
-        total, inputs = condition.new_zeros(len(labels), *self.shape), None
+        caches, inputs = self.network.caches(), None
+        total = torch.zeros(len(labels), *self.shape, device=self.device)
         for scale in range(scales):
             ratio = scale / (scales - 1)
-            logits = self.guided(self._step(condition, inputs, scale, caches), s.cfg * ratio)
+            logits = self.guided(self.evaluate(rows, inputs, scale, caches), s.cfg * ratio)
             total = total + quantiser.grow(self._codes(logits, ratio, noise), scale)
             if scale + 1 < scales:
                 coarse = quantiser.shrink(total, scale + 1).flatten(2).transpose(1, 2)
