@@ -1,9 +1,13 @@
-"""Resizing as two constant matrices: resized = A · image · Bᵀ, the same in every batch and on every device."""
+"""Resizing by rules that are the same in every batch and on every device.
+
+Rules that read two pixels a target interpolate between them; wider ones are two constant matrices, A · image · Bᵀ.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +22,7 @@ def tf1_bilinear(images: Tensor, side: int) -> Tensor:
     The position is computed in float32, as TensorFlow and torch-fidelity do; computed more exactly, it would fall on
     the other side of a pixel here and there.
     """
-    return _apply(images, side, tf1_bilinear_matrix)
+    return _between(images, side, _tf1_taps)
 
 
 def bicubic_antialiased(images: Tensor, side: int) -> Tensor:
@@ -26,7 +30,7 @@ def bicubic_antialiased(images: Tensor, side: int) -> Tensor:
 
     Weights that fall outside the picture are dropped and the rest sum to one. May overshoot the input's range.
     """
-    return _apply(images, side, bicubic_antialiased_matrix)
+    return _apply(images, side, _bicubic_antialiased_matrix)
 
 
 def bilinear(images: Tensor, side: int) -> Tensor:
@@ -34,12 +38,12 @@ def bilinear(images: Tensor, side: int) -> Tensor:
 
     Half-pixel centres, the two nearest pixels whatever the scale, edges clamped.
     """
-    return _apply(images, side, bilinear_matrix)
+    return _between(images, side, _half_pixel_taps)
 
 
 def bilinear_antialiased(images: Tensor, side: int) -> Tensor:
     """A triangle, widened when shrinking, as torch's and Pillow's: float32 (N, C, H, W) => (N, C, side, side)."""
-    return _apply(images, side, bilinear_antialiased_matrix)
+    return _apply(images, side, _bilinear_antialiased_matrix)
 
 
 def _apply(images: Tensor, side: int, matrix: Callable[[int, int], Tensor]) -> Tensor:
@@ -50,40 +54,55 @@ def _apply(images: Tensor, side: int, matrix: Callable[[int, int], Tensor]) -> T
         return down @ (images @ across.T)
 
 
-@lru_cache(maxsize=64)
-def tf1_bilinear_matrix(source: int, target: int) -> Tensor:
-    """(target, source) float32; each row has at most two entries other than zero, which sum to one."""
-    position = torch.arange(target, dtype=torch.float32) * torch.tensor(source / target, dtype=torch.float32)
-    return _two_taps(position, source)
+class _Taps(NamedTuple):
+    """The two neighbouring pixels that each target pixel lies between, and how far from the first: (target,) each."""
+
+    low: Tensor
+    high: Tensor
+    weight: Tensor
+    """float32, 0 to 1."""
+
+
+def _between(images: Tensor, side: int, taps: Callable[[int, int], _Taps]) -> Tensor:
+    # Channels last: what a target pixel reads lies together, and so does what the networks want.
+    height, width = images.shape[-2:]
+    rows = _interpolated(images.permute(0, 2, 3, 1), 2, taps(width, side))
+    return _interpolated(rows, 1, taps(height, side)).permute(0, 3, 1, 2)
+
+
+def _interpolated(x: Tensor, dim: int, taps: _Taps) -> Tensor:
+    low, high, weight = (part.to(x.device) for part in taps)
+    shape = [1] * x.ndim
+    shape[dim] = -1
+    return torch.lerp(x.index_select(dim, low), x.index_select(dim, high), weight.view(shape))
 
 
 @lru_cache(maxsize=64)
-def bilinear_matrix(source: int, target: int) -> Tensor:
-    """(target, source) float32; each row has at most two entries other than zero, which sum to one.
+def _tf1_taps(source: int, target: int) -> _Taps:
+    return _taps(torch.arange(target, dtype=torch.float32) * torch.tensor(source / target, dtype=torch.float32), source)
 
-    The position is computed in float32, as torch does.
-    """
+
+@lru_cache(maxsize=64)
+def _half_pixel_taps(source: int, target: int) -> _Taps:
+    """The position is computed in float32, as torch does."""
     scale = torch.tensor(source, dtype=torch.float32) / target
-    return _two_taps(((torch.arange(target, dtype=torch.float32) + 0.5) * scale - 0.5).clamp_min(0), source)
+    return _taps(((torch.arange(target, dtype=torch.float32) + 0.5) * scale - 0.5).clamp_min(0), source)
 
 
-def _two_taps(position: Tensor, source: int) -> Tensor:
+def _taps(position: Tensor, source: int) -> _Taps:
     low = position.long().clamp_max(source - 1)
     high = (low + 1).clamp_max(source - 1)
-    weight = (position - low).unsqueeze(1)
-    matrix = torch.zeros(len(position), source)
-    matrix.scatter_add_(1, low.unsqueeze(1), 1 - weight)
-    return matrix.scatter_add_(1, high.unsqueeze(1), weight)
+    return _Taps(low, high, position - low)
 
 
 @lru_cache(maxsize=64)
-def bilinear_antialiased_matrix(source: int, target: int) -> Tensor:
+def _bilinear_antialiased_matrix(source: int, target: int) -> Tensor:
     """(target, source) float32, computed in float64; each row sums to one."""
     return _antialiased(source, target, lambda x: (1 - x.abs()).clamp_min(0))
 
 
 @lru_cache(maxsize=64)
-def bicubic_antialiased_matrix(source: int, target: int) -> Tensor:
+def _bicubic_antialiased_matrix(source: int, target: int) -> Tensor:
     """(target, source) float32, computed in float64; each row sums to one."""
     return _antialiased(source, target, _keys)
 
