@@ -184,6 +184,23 @@ def test_folders_that_hold_no_pipeline_are_refused(consistency, tmp_path):
         sampler(copy, num_classes=6)
 
 
+def test_a_safety_checker_is_not_even_loaded(stable_diffusion, tmp_path):
+    """The index names one whose files are not there: only a loader that leaves it out succeeds."""
+    copy = Path(shutil.copytree(stable_diffusion, tmp_path / "copy"))
+    index = json.loads((copy / "model_index.json").read_text())
+    index |= {"safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"], "requires_safety_checker": True}
+    (copy / "model_index.json").write_text(json.dumps(index))
+    assert sampler(copy).pipeline.safety_checker is None
+
+
+def test_latents_are_decoded_one_by_one(stable_diffusion):
+    made = sampler(stable_diffusion, {"num_inference_steps": 1})
+    sizes = []
+    made.pipeline.vae.decoder.register_forward_hook(lambda _module, given, _output: sizes.append(len(given[0])))
+    made.sample_prompts(SeededNoise(SEEDS), ["a", "b", "c"])
+    assert sizes == [1, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("network", "message"),
     [

@@ -20,7 +20,7 @@ from genbench.methods.pipelines.snapshot import INDEX, pipeline_class
 
 _DENOISERS = ("transformer", "unet")
 """Components of a pipeline whose calls are counted, the first that it has."""
-_UNASKED = ("safety_checker", "watermark")
+_UNASKED = ("safety_checker", "watermarker")
 """Components that would replace or mark images; left out."""
 
 
@@ -126,10 +126,15 @@ def _load(folder: Path, variant: str | None) -> Any:
         unasked: dict[str, Any] = {name: None for name in _UNASKED if name in parts}
         if "requires_safety_checker" in parts:
             unasked["requires_safety_checker"] = False
-        return pipeline.from_pretrained(folder, variant=variant, local_files_only=True, **unasked)
-    except (OSError, ValueError, AttributeError, ImportError) as error:
+        loaded = pipeline.from_pretrained(folder, variant=variant, local_files_only=True, **unasked)
+    except (OSError, ValueError, AttributeError, ImportError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise WeightsError(
             f"{folder}: diffusers cannot load this pipeline ({reason})",
             hint='pip install "genbench[pipelines]" for its libraries, or fetch the files again',
         ) from error
+    if hasattr(loaded, "watermark"):  # SDXL's, which marks images where the package for it is installed
+        loaded.watermark = None
+    if hasattr(loaded, "vae") and hasattr(loaded.vae, "enable_slicing"):
+        loaded.vae.enable_slicing()  # one image at a time: a batch of latents fits where its decoding would not
+    return loaded
