@@ -211,6 +211,21 @@ def test_a_preview_that_is_no_picture_is_passed_over(measured_copy: World, tmp_p
     measured_copy.report(tmp_path / "html", "tiny").ok()
     rows = csv.DictReader(io.StringIO((tmp_path / "html" / "data" / "samples.csv").read_text()))
     assert {row["run"] for row in rows} == set(RUNS) - {first.parent.name}
+    notes = Page(tmp_path / "html" / "index.html").notes()
+    assert f"Without a preview of these seeds: {first.parent.name}." in notes
+
+
+def test_a_damaged_table_of_influences_is_named_and_a_missing_one_missed(world: World, tmp_path: Path) -> None:
+    world.run("tiny", "-m", "tiny@ode2").ok()
+    (table,) = world.cache.rglob("*.parquet")
+    table.write_bytes(table.read_bytes()[:100])
+    said, advised = world.report(tmp_path / "html", "tiny").problem(2)
+    assert str(table) in said
+    assert "delete it" in advised
+    table.unlink()
+    world.run("tiny", "-m", "tiny@sde2").ok()
+    world.report(tmp_path / "html", "tiny").ok()
+    assert "Without influences in the cache: tiny@ode2." in Page(tmp_path / "html" / "index.html").notes()
 
 
 def test_what_sampling_would_take_too_long_is_said(measured_copy: World, tmp_path: Path) -> None:

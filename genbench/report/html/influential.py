@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from genbench.errors import GenbenchError, UsageError
+from genbench import console
+from genbench.errors import GenbenchError, StoreError, UsageError
 from genbench.report.figures.canvas import Record
 from genbench.report.figures.chart import Scope, records
 from genbench.report.html.neighbours import Neighbour, Training, kept_features, training
 from genbench.report.html.pictures import Picture, Pictures
 from genbench.report.html.remaking import remake
-from genbench.report.html.section import Gallery, Made, Section, Tile, absent, shown
+from genbench.report.html.section import Gallery, Made, Section, Tile, absent, left_out, shown
 from genbench.report.html.settings import Settings
 from genbench.report.labels import metric_label
 from genbench.store import Store
@@ -91,25 +92,38 @@ def influential_images(store: Store, scope: Scope, runs: Sequence[str], settings
     gallery = _Rows(Pictures())
     for run in shown_runs:
         gallery.add(found[run], ranked[run], settings, budget)
-    note = " ".join(["The query names the tables of influences, below the cache folder.", *gallery.notes()])
-    section = section._replace(note=note)
+    notes = ["The query names the tables of influences, below the cache folder.", *gallery.notes()]
+    section = section._replace(note=" ".join([*notes, *left_out(runs, shown_runs, RUNS, "influences in the cache")]))
     headings = tuple(f"{place + 1}" for place in range(max(len(ranked[run]) for run in shown_runs)))
     return shown(section, Gallery(headings, tuple(gallery.rows)), gallery.data, gallery.pictures.files)
 
 
 def _ranked(table: Path, row: Record) -> list[Influential]:
-    """The images of most influence of a table that `genbench.contributions` wrote; none where it is gone."""
+    """The images of most influence of a table that `genbench.contributions` wrote; none where it is gone.
+
+    Raises `StoreError` for a table that is damaged.
+    """
     if not table.is_file():
         return []
     column = row["space"].replace('"', '""')
-    with duckdb.connect() as connection:
-        cursor = connection.execute(
-            f'SELECT *, "{column}" AS influence FROM read_parquet(?) ORDER BY influence DESC, image LIMIT ?',
-            [str(table), IMAGES],
-        )
-        names = [name for name, *_ in cursor.description or []]
-        images = [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+    sql = f'SELECT *, "{column}" AS influence FROM read_parquet(?) ORDER BY influence DESC, image LIMIT ?'
+    try:
+        with duckdb.connect() as connection:
+            cursor = connection.execute(sql, [str(table), IMAGES])
+            names = [name for name, *_ in cursor.description or []]
+            images = [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+    except duckdb.Error as error:
+        raise StoreError(
+            f"{table}: is no table of influences on {row['space']}",
+            hint="delete it; what it held comes back when the run is measured again",
+        ) from error
     return [Influential(image["image"], image.get("class"), image["influence"]) for image in images]
+
+
+def _class_name(label: int | None, reference: Training | None) -> str:
+    if label is None:
+        return ""
+    return reference.class_name(label) if reference else f"class {label}"
 
 
 class _Rows:
@@ -127,13 +141,7 @@ class _Rows:
         drawn = self._drawn(row, images, settings, budget)
         tiles = []
         for place, image in enumerate(images):
-            name = (
-                ""
-                if image.label is None
-                else reference.class_name(image.label)
-                if reference
-                else f"class {image.label}"
-            )
+            name = _class_name(image.label, reference)
             tile = self._tile(row["run"], image, name, drawn[place], neighbours[place])
             tiles.append(tile)
             self.data.append(self._datum(row["run"], place, image, name, neighbours[place]))
@@ -156,6 +164,7 @@ class _Rows:
     ) -> Sequence[Picture | None]:
         try:
             budget.spend(row, len(images))
+            console.note(f"{row['run']}: sampling {len(images)} images again")
             pixels = remake(row, [image.seed for image in images], [image.label or 0 for image in images], settings)
         except GenbenchError as error:
             self._miss(row["run"], error)

@@ -11,7 +11,7 @@ from PIL import Image
 from genbench.images.grid import tiles
 from genbench.report.figures.chart import Scope, records
 from genbench.report.html.pictures import Pictures
-from genbench.report.html.section import Gallery, Made, Section, Tile, absent, shown
+from genbench.report.html.section import Gallery, Made, Section, Tile, absent, left_out, shown
 from genbench.report.html.settings import Settings
 from genbench.store import Store
 
@@ -57,7 +57,9 @@ def sample_grid(store: Store, scope: Scope, runs: Sequence[str], settings: Setti
     }
     if not previews:
         return absent(section, f"No preview lies beside the records: genbench run {scope.suite} writes them.")
-    return _gallery(section, dict(list(previews.items())[:RUNS]), int(first or 0))
+    chosen = dict(list(previews.items())[:RUNS])
+    notes = [section.note, *left_out(runs, chosen, RUNS, "a preview of these seeds")]
+    return _gallery(section._replace(note=" ".join(notes)), chosen, int(first or 0))
 
 
 def _preview(results: Path, row: Record) -> list[Image.Image] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from genbench.report.figures.canvas import THEMES, Draw, Ink, Record, render
@@ -10,6 +10,9 @@ from genbench.report.figures.chart import Chart, Scope, records
 from genbench.report.html.pictures import Files, Picture
 from genbench.report.tables import comma_separated
 from genbench.store import Rows, Store
+
+_NAMED = 5
+"""Runs that a sentence names before it counts the rest."""
 
 
 class Tile(NamedTuple):
@@ -93,3 +96,12 @@ def shown(section: Section, gallery: Gallery, rows: Sequence[Record], pictures: 
 def absent(section: Section, missing: str) -> Made:
     """A section without data."""
     return Made(section._replace(missing=missing), {})
+
+
+def left_out(runs: Sequence[str], shown_runs: Collection[str], most: int, lacking: str) -> list[str]:
+    """Sentences on runs that a gallery does not show: they are `lacking` something, or more than fit in."""
+    missing = [run for run in runs if run not in shown_runs]
+    if len(shown_runs) == most and missing:
+        return [f"The best {most} of {len(runs)} runs are shown."]
+    named = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
+    return [f"Without {lacking}: {named}."] if missing else []
