@@ -8,6 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from genbench.errors import ConfigError
 from genbench.methods.adm.layouts import openai_keys
@@ -62,6 +63,17 @@ def test_full_size_networks_have_openais_keys_and_shapes_from_both_layouts(size,
     state = {key: torch.empty(shape, device="meta") for key, shape in hosted["keys"].items()}
     assert {key: list(value.shape) for key, value in openai_keys(state, network).items()} == official["keys"]
     assert unet2d(hosted["config"], size) == network
+
+
+@pytest.mark.parametrize(("size", "giga"), [("imagenet64", 109.66), ("lsun256", 1119.35)])
+def test_one_evaluation_costs_what_the_authors_network_does(size, giga):
+    """Multiply-adds of one image, counted on the authors' classes."""
+    config = manifest(f"consistency-{size}")["config"]
+    network = created(config["create_model_args"], config["num_classes"], size)
+    side = network["image_size"]
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        ADMUNet(**network)(torch.empty(1, 3, side, side), torch.empty(1), torch.empty(1, dtype=torch.int64))
+    assert counter.get_total_flops() / 2e9 == pytest.approx(giga, abs=0.01)
 
 
 def test_queries_keys_and_values_become_one_convolution_in_that_order():

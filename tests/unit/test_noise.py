@@ -117,6 +117,13 @@ def test_recorded_draws_come_back_in_order_whatever_their_kind():
     assert noise.left == 0
 
 
+def test_an_images_generator_draws_what_the_image_would():
+    drawn = [torch.empty(4).normal_(generator=generator) for generator in SeededNoise([5, 6]).generators()]
+    assert torch.equal(torch.stack(drawn), SeededNoise([5, 6]).normal((4,)))
+    with pytest.raises(ValueError, match="recorded draws have no generators"):
+        RecordedNoise([torch.zeros(1, 3)]).generators()
+
+
 def test_a_recorded_draw_of_another_shape_is_refused_and_kept():
     noise = RecordedNoise([torch.zeros(2, 3), torch.zeros(2, 4)])
     noise.normal((3,))

@@ -90,11 +90,19 @@ def _explained(source: PipelineSource) -> Iterator[None]:
             f"{source.revision}` and set HF_HOME to a copy of its cache",
         ) from error
     except errors.EntryNotFoundError as error:
-        raise WeightsError(f"{place}: no {INDEX}", hint="name a repository that holds a diffusers pipeline") from error
+        raise WeightsError(
+            f"{place}: a file of a pipeline is not there ({_first_line(error)})",
+            hint="name a repository that holds a diffusers pipeline, and a variant that it has",
+        ) from error
     except errors.RepositoryNotFoundError as error:
         raise WeightsError(
             f"{place}: the hub has no such repository, or it is private", hint="correct hub, or `hf auth login`"
         ) from error
     except (errors.HfHubHTTPError, OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-        raise WeightsError(f"{place}: {reason}", hint="correct the card's network, or try again later") from error
+        raise WeightsError(
+            f"{place}: {_first_line(error)}", hint="correct the card's network, or try again later"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
