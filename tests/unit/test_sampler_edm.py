@@ -10,10 +10,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from genbench.cards import load_card
 from genbench.errors import ConfigError, UsageError, WeightsError
-from genbench.methods.edm.blocks import Conv, UNetBlock
+from genbench.methods.edm.blocks import Resample, UNetBlock
 from genbench.methods.edm.network import EDMDenoiser
 from genbench.methods.edm.sampler import EDMSampler
 from genbench.methods.edm.settings import EDMNetwork, EDMSettings
+from genbench.methods.efficiency import count
 from genbench.methods.loading import find_weights, load_sampler
 from genbench.methods.noise import SeededNoise
 from genbench.methods.runs import make_run
@@ -36,8 +37,11 @@ SONG = {
     "encoder_type": "standard",
     "resample_filter": (1, 1),
 }
-ADM = {key: value for key, value in SONG.items() if key in EDMNetwork.model_fields}
-ADM = {key: ADM[key] for key in list(ADM)[:9]} | {"model_type": "DhariwalUNet", "channel_mult": (1, 8)}
+SONG_ONLY = ("embedding_type", "channel_mult_noise", "encoder_type", "resample_filter")
+ADM = {key: value for key, value in SONG.items() if key not in SONG_ONLY} | {
+    "model_type": "DhariwalUNet",
+    "channel_mult": (1, 8),
+}
 
 
 def state_of(network):
@@ -108,7 +112,7 @@ def test_labels_that_are_not_given_are_the_zero_vector():
 @pytest.mark.parametrize("taps", [(1, 1), (1, 3, 3, 1)])
 def test_resampling_keeps_a_constant_away_from_the_border(taps):
     x = torch.full((1, 2, 8, 8), 3.0)
-    up, down = (Conv(2, 2, 0, resample=way, taps=taps)(x) for way in ("up", "down"))
+    up, down = (Resample(way, taps)(x) for way in ("up", "down"))
     assert (up.shape[2:], down.shape[2:]) == ((16, 16), (4, 4))
     assert torch.allclose(up[..., 2:-2, 2:-2], torch.tensor(3.0))
     assert torch.allclose(down[..., 1:-1, 1:-1], torch.tensor(3.0))
@@ -199,6 +203,12 @@ def test_an_evaluation_costs_what_the_authors_network_does(name, gmac):
         with FlopCounterMode(display=False) as counted:
             built(x, sigma, torch.zeros(1, variant.classes) if variant.classes else None)
     assert counted.get_total_flops() / 2e9 == pytest.approx(gmac, abs=0.006)
+
+
+def test_bit_operations_are_counted_for_convolutions_and_linear_layers():
+    """All but what attention and the filters that resample multiply, which is less than a fiftieth here."""
+    found = count(sampler(ADM), SeededNoise([0]), torch.tensor([1]))
+    assert 0.98 < found.bops / (32 * 32) / (found.flops / 2) < 1
 
 
 CARD = """

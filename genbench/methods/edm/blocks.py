@@ -70,15 +70,44 @@ class FourierEmbedding(nn.Module):
         return torch.cat([angle.cos(), angle.sin()], dim=1)
 
 
-class Conv(nn.Module):
-    """A convolution of odd `kernel` that may double or halve the resolution first, through a fixed filter.
+def square_filter(taps: Sequence[float]) -> Tensor:
+    """A separable filter of unit sum, (1, 1, K, K)."""
+    line = torch.tensor(taps, dtype=torch.float32, device=_CPU)
+    return torch.outer(line, line)[None, None] / line.sum() ** 2
 
-    A kernel of 0 resamples only. With `filter_last` the filter that halves comes after the convolution, at whose
-    border both are padded (EDM's ``fused_resample``).
+
+def resampled(x: Tensor, square: Tensor, way: Resampling, padding: int) -> Tensor:
+    """Every channel of (N, C, H, W) through a filter (1, 1, K, K), at twice or half the resolution."""
+    channels = x.shape[1]
+    taps = square.expand(channels, -1, -1, -1)
+    if way == "up":
+        return F.conv_transpose2d(x, 4 * taps, stride=2, padding=padding, groups=channels)
+    return F.conv2d(x, taps, stride=2, padding=padding, groups=channels)
+
+
+class Resample(nn.Module):
+    """Twice or half the resolution through a fixed filter."""
+
+    resample_filter: Tensor
+
+    def __init__(self, way: Resampling, taps: Sequence[float]) -> None:
+        super().__init__()
+        self.way = way
+        self.reach = (len(taps) - 1) // 2
+        self.register_buffer("resample_filter", square_filter(taps))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W), twice or half as high and wide."""
+        return resampled(x, self.resample_filter, self.way, self.reach)
+
+
+class Conv(nn.Conv2d):
+    """A convolution of odd `kernel` that keeps the resolution, or that follows a filter which doubles or halves it.
+
+    With `filter_last` the filter comes after the convolution, at whose border both are padded (EDM's
+    ``fused_resample``).
     """
 
-    weight: Tensor | None
-    bias: Tensor | None
     resample_filter: Tensor | None
 
     def __init__(
@@ -91,37 +120,20 @@ class Conv(nn.Module):
         taps: Sequence[float] = (1, 1),
         filter_last: bool = False,
     ) -> None:
-        super().__init__()
-        self.kernel = kernel
+        reach = (len(taps) - 1) // 2
+        super().__init__(in_channels, out_channels, kernel, padding=kernel // 2 + (reach if filter_last else 0))
+        self.reach = reach
         self.resample = resample
         self.filter_last = filter_last
-        self.reach = (len(taps) - 1) // 2
-        self.register_parameter(
-            "weight", nn.Parameter(torch.zeros(out_channels, in_channels, kernel, kernel)) if kernel else None
-        )
-        self.register_parameter("bias", nn.Parameter(torch.zeros(out_channels)) if kernel else None)
-        line = torch.tensor(taps, dtype=torch.float32, device=_CPU)
-        self.register_buffer(
-            "resample_filter", torch.outer(line, line)[None, None] / line.sum() ** 2 if resample else None
-        )
+        self.register_buffer("resample_filter", square_filter(taps) if resample else None)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in, H, W) => (N, out, H, W), or twice or half as high and wide."""
+        if self.resample is None or self.resample_filter is None:
+            return super().forward(x)
         if self.filter_last:
-            return self._filtered(self._convolved(x, self.kernel // 2 + self.reach), padding=0)
-        return self._convolved(self._filtered(x, self.reach), self.kernel // 2)
-
-    def _filtered(self, x: Tensor, padding: int) -> Tensor:
-        if self.resample_filter is None:
-            return x
-        channels = x.shape[1]
-        taps = self.resample_filter.expand(channels, -1, -1, -1)
-        if self.resample == "up":
-            return F.conv_transpose2d(x, 4 * taps, stride=2, padding=padding, groups=channels)
-        return F.conv2d(x, taps, stride=2, padding=padding, groups=channels)
-
-    def _convolved(self, x: Tensor, padding: int) -> Tensor:
-        return x if self.weight is None else F.conv2d(x, self.weight, self.bias, padding=padding)
+            return resampled(super().forward(x), self.resample_filter, self.resample, 0)
+        return super().forward(resampled(x, self.resample_filter, self.resample, self.reach))
 
 
 class UNetBlock(nn.Module):
@@ -155,10 +167,11 @@ class UNetBlock(nn.Module):
         self.affine = nn.Linear(emb_channels, out_channels * (2 if scale_and_shift else 1))
         self.norm1 = group_norm(out_channels, eps)
         self.conv1 = Conv(out_channels, out_channels, 3)
-        self.skip: Conv | None = None
-        if resample or out_channels != in_channels:
-            kernel = 1 if project_resampled or out_channels != in_channels else 0
-            self.skip = Conv(in_channels, out_channels, kernel, resample=resample, taps=taps)
+        self.skip: Conv | Resample | None = None
+        if out_channels != in_channels or (resample and project_resampled):
+            self.skip = Conv(in_channels, out_channels, 1, resample=resample, taps=taps)
+        elif resample:
+            self.skip = Resample(resample, taps)
         if heads:
             self.norm2 = group_norm(out_channels, eps)
             self.qkv = Conv(out_channels, 3 * out_channels, 1)
