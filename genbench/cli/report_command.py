@@ -30,7 +30,7 @@ def report(
         typer.Option(
             "--sampling-seconds",
             min=0,
-            help="Time for sampling single images again, by the speed that their records tell; 0 for none.",
+            help="Time a suite for sampling single images again, by the speed that their records tell; 0 for none.",
         ),
     ] = 20.0,
     device_name: DeviceOption = None,

@@ -21,5 +21,5 @@ class Settings:
     precision: Precision = "exact"
     """Show what was measured with such features."""
     sampling_seconds: float = 20.0
-    """Time for sampling single images again, by the speed that their records tell; 0 for none."""
+    """Time a suite for sampling single images again, by the speed that their records tell; 0 for none."""
     device: str = "cpu"
