@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from genbench.cards import Guide, MethodCard, Variant
+from genbench.cards import DecoderCard, Guide, MethodCard, Variant
 from genbench.errors import ConfigError, GenbenchError
 from genbench.methods.families import Family, Sampler, build_sampler, import_object
 from genbench.methods.latents.decoder import ImageDecoder
-from genbench.methods.latents.families import DECODERS
+from genbench.methods.latents.families import DECODERS, build_decoder
 from genbench.methods.noise import SeededNoise
 from genbench.methods.runs import Run, make_run
 from genbench.schema import check
@@ -53,12 +53,20 @@ def validate(card: MethodCard, manifests: Sequence[Path]) -> Iterator[Finding]:
         if variant.guide:
             checks.insert(2, ("guide's keys", partial(_keys, card, name, variant.guide, manifests)))
         for title, answer in checks:
-            try:
-                detail = answer()
-            except GenbenchError as error:
-                yield Finding(name, title, False, str(error))
-            else:
-                yield Finding(name, title, None if detail is None else True, detail or "nothing to check")
+            yield _finding(name, title, answer)
+
+
+def validate_decoder(card: DecoderCard, manifests: Sequence[Path]) -> Finding:
+    """Whether a decoder's network takes exactly the official keys and shapes; its schema is right, as it was loaded."""
+    return _finding(card.id, "keys", partial(_decoder_keys, card, manifests))
+
+
+def _finding(name: str, title: str, answer: Callable[[], str | None]) -> Finding:
+    try:
+        detail = answer()
+    except GenbenchError as error:
+        return Finding(name, title, False, str(error))
+    return Finding(name, title, None if detail is None else True, detail or "nothing to check")
 
 
 def _runs(card: MethodCard, name: str) -> list[Run]:
@@ -97,6 +105,21 @@ def _keys(card: MethodCard, name: str, given: Variant | Guide, folders: Sequence
         )
     parameters = sum(p.numel() for p in module.parameters())
     return f"{len(built)} keys of {given.manifest}, {parameters:,} parameters"
+
+
+def _decoder_keys(card: DecoderCard, folders: Sequence[Path]) -> str | None:
+    """Loaded as from an official file, whose tensors take no memory here."""
+    if card.manifest is None:
+        return None
+    manifest = _manifest(card.manifest, folders)
+    official = {key: torch.empty(shape, device="meta") for key, shape in manifest["keys"].items()}
+    parameters = build_decoder(card, official, torch.device("meta")).parameters
+    if parameters != manifest["n_params"]:
+        raise ConfigError(
+            f"{parameters:,} parameters, {card.manifest} has {manifest['n_params']:,}",
+            hint="correct the network's arguments in the decoder's file",
+        )
+    return f"{len(official)} keys of {card.manifest}, {parameters:,} parameters"
 
 
 def _manifest(name: str, folders: Sequence[Path]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,13 +16,15 @@ from genbench.paths import data_folders
 from genbench.report.tables import Format
 
 if TYPE_CHECKING:
-    from genbench.cards import MethodCard
+    from genbench.cards import DecoderCard, MethodCard
 
 
 def validate(
-    card: Annotated[str | None, typer.Argument(help="A method, or the path of its card.", show_default=False)] = None,
+    card: Annotated[
+        str | None, typer.Argument(help="A method or a decoder, or the path of a method's card.", show_default=False)
+    ] = None,
     *,
-    every: Annotated[bool, typer.Option("--all", help="Every card of the registry.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every card of the registry, decoders too.")] = False,
     vectors: Annotated[
         list[Path] | None,
         typer.Option(
@@ -41,7 +44,9 @@ def validate(
         )
     if vectors:
         return _vectors(vectors, form)
-    return _cards(_chosen(card, registry), registry, form)
+    folders = data_folders("registry", registry)
+    methods, decoders = _chosen(card, folders)
+    return _cards(methods, decoders, folders, form)
 
 
 def _vectors(folders: list[Path], form: Format) -> int:
@@ -56,26 +61,30 @@ def _vectors(folders: list[Path], form: Format) -> int:
     return 0 if all(c.agrees for _, c in compared) else 1
 
 
-def _chosen(name: str | None, registry: Path | None) -> list[MethodCard]:
-    from genbench.cards import load_card, load_cards
+def _chosen(name: str | None, folders: Sequence[Path]) -> tuple[list[MethodCard], list[DecoderCard]]:
+    from genbench.cards import decoder_files, load_card, load_cards, load_decoder
 
     if name is not None and name.endswith(".toml"):
-        return [load_card(Path(name))]
-    cards = load_cards(data_folders("registry", registry))
+        return [load_card(Path(name))], []
+    cards, decoders = load_cards(folders), decoder_files(folders)
     if name is None:
-        return list(cards.values())
+        return list(cards.values()), [load_decoder(decoder, folders) for decoder in decoders]
+    if name in decoders:
+        return [], [load_decoder(name, folders)]
     if name not in cards:
-        raise unknown("method", name, cards, lister="genbench list methods")
+        raise unknown("method or decoder", name, [*cards, *decoders], lister="genbench list methods")
     if cards[name].method.unavailable:
         raise cards[name].refusal()
-    return [cards[name]]
+    return [cards[name]], []
 
 
-def _cards(cards: list[MethodCard], registry: Path | None, form: Format) -> int:
+def _cards(methods: list[MethodCard], decoders: list[DecoderCard], registries: Sequence[Path], form: Format) -> int:
     from genbench.validate import validate as check
+    from genbench.validate import validate_decoder
 
-    folders = [folder / "manifests" for folder in data_folders("registry", registry)]
-    findings = [(card.method.id, finding) for card in cards for finding in check(card, folders)]
+    folders = [folder / "manifests" for folder in registries]
+    findings = [(card.method.id, finding) for card in methods for finding in check(card, folders)]
+    findings += [("decoder", validate_decoder(card, folders)) for card in decoders]
     answers = {True: "ok", False: "FAIL", None: "-"}
     rows = [(method, f.variant, f.check, answers[f.passed], f.detail) for method, f in findings]
     print_rows(("method", "variant", "check", "result", "detail"), rows, form)

@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from genbench.cards import load_card, load_cards
+from genbench.cards import decoder_files, load_card, load_cards, load_decoder
 from genbench.cli.main import run
 from genbench.methods.families import FAMILIES
-from genbench.validate import validate
+from genbench.validate import validate, validate_decoder
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = ROOT / "registry"
@@ -39,6 +39,20 @@ def test_the_packaged_cards_pass(method):
     assert [f for f in found if f.passed is False] == []
     assert {f.check for f in found} - {"guide's keys"} == {"presets", "keys", "sample"}
     assert any(f.check == "guide's keys" for f in found) == (method == "rae")
+
+
+@pytest.mark.parametrize("name", decoder_files([REGISTRY]))
+def test_the_packaged_decoders_pass(name):
+    found = validate_decoder(load_decoder(name, [REGISTRY]), MANIFESTS)
+    assert (found.passed, found.check) == (True, "keys"), found.detail
+
+
+def test_a_decoder_of_another_width_is_found():
+    decoder = load_decoder("sd-vae-ft-ema", [REGISTRY])
+    narrow = decoder.model_copy(update={"network": {**decoder.network, "latent_channels": 8}})
+    found = validate_decoder(narrow, MANIFESTS)
+    assert found.passed is False
+    assert "of another shape" in found.detail
 
 
 def test_two_names_of_one_preset_are_found(card):
