@@ -110,7 +110,7 @@ def test_vectors_are_replayed_and_a_difference_is_the_answer_no(tmp_path, capsys
     [
         ([], "give a card, --all, or --vectors"),
         (["sit", "--all"], "give a card, --all, or --vectors"),
-        (["sitt"], "no method named 'sitt'"),
+        (["sitt"], "no method or decoder named 'sitt'"),
         (["nowhere.toml"], "nowhere.toml"),
         (["--vectors", "nowhere"], "nowhere"),
     ],
