@@ -126,4 +126,4 @@ def test_verdicts_are_coloured_on_a_terminal_only(
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
     print_rows(("run", "verdict"), rows, Format.TABLE)
-    assert "\x1b[1;31mworse\x1b[0m" in capsys.readouterr().out
+    assert "\x1b[1;31mworse" in capsys.readouterr().out
