@@ -98,8 +98,9 @@ def load_suite(path: Path) -> Suite | ReconstructionSuite:
     Raises `ConfigError` naming the file and the key, also when the file is not called after the suite's id.
     """
     data = read_toml(path)
-    model = ReconstructionSuite if "kind" in data else Suite
-    suite: Suite | ReconstructionSuite = check(model, data, str(path))
+    suite: Suite | ReconstructionSuite = (
+        check(ReconstructionSuite, data, str(path)) if "kind" in data else check(Suite, data, str(path))
+    )
     if suite.id != path.stem:
         raise ConfigError(
             f"{path}: id is {suite.id!r}, the file is called {path.name!r}",

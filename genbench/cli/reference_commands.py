@@ -54,13 +54,16 @@ def build(
             hint="for example --suite imagenet256-50k, or --name my-set --space inception-tf",
         )
     chosen = find_suite(suite, data_folders("suites", suites)) if suite else None
-    wanted = list(parse_metrics(chosen.metrics).spaces.values()) if chosen else [known.get(s) for s in space or ()]
+    reference = chosen.reference if chosen else name
+    if reference is None:
+        raise UsageError(f"suite {suite} names no reference", hint="give --name, and a --space for each feature space")
+    wanted = list(parse_metrics(chosen.metrics).compared.values()) if chosen else [known.get(s) for s in space or ()]
     source = open_source(images)
     if chosen:
         check_resolution(source, chosen.resolution)
     extraction = Extraction(wanted, device=device(device_name), cache=cache_folder(cache))
     made = from_images(source, extraction, ShardCache(cache_folder(cache)), batch_size=batch_size, keep=keep)
-    _save(made.by_space, chosen.reference if chosen else str(name), out)
+    _save(made.by_space, reference, out)
 
 
 @reference_app.command("import")

@@ -149,3 +149,29 @@ def test_build_then_score_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_build_wants_a_suite_or_a_name_with_spaces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["reference", "build", str(tmp_path), "--name", "x"]) == 2
     assert "hint:" in capsys.readouterr().err
+
+
+def suite_file(folder: Path, metrics: list[str], reference: str) -> str:
+    path = folder / "small.toml"
+    path.write_text(
+        'id = "small"\ntitle = "t"\ndataset = "emoji32"\nresolution = 32\nimages = 9\nlabels = "empirical"\n'
+        f'{reference}\nmetrics = {metrics}\nruns = ["*"]\n'
+    )
+    return str(path)
+
+
+def test_build_for_a_suite_makes_what_its_metrics_compare_with(tmp_path: Path) -> None:
+    np.save(tmp_path / "set.npy", emoji32.load("test").images[:9])
+    # Vendi compares with nothing: its space needs no reference, nor the network that it would take.
+    suite = suite_file(tmp_path, ["fd@effnet-lite0", "vendi@inception-tf/logits"], 'reference = "mine"')
+    options = ["--suite", suite, "--out", str(tmp_path / "registry"), "--cache", str(tmp_path / "cache")]
+    assert run(["reference", "build", str(tmp_path / "set.npy"), *options]) == 0
+    made = [path.relative_to(tmp_path / "registry").as_posix() for path in tmp_path.rglob("*.safetensors")]
+    assert made == ["references/mine/effnet-lite0.safetensors"]
+
+
+def test_a_suite_without_a_reference_has_none_to_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "set.npy", emoji32.load("test").images[:9])
+    suite = suite_file(tmp_path, ["clip-score"], 'prompts = "a {class}"')
+    assert run(["reference", "build", str(tmp_path / "set.npy"), "--suite", suite]) == 2
+    assert "names no reference" in capsys.readouterr().err
