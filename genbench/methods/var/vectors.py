@@ -30,7 +30,7 @@ def replay(vectors: Vectors) -> Iterator[Comparison]:
     tokenizer = MultiScaleTokenizer(
         _tokenizer_network(
             vectors.config["vqvae_args"],
-            vectors.config["vqvae_ddconfig_override"],
+            vectors.config.get("vqvae_ddconfig_override", {}),
             f"{vectors.folder / 'config.json'}: vqvae_args",
         ),
         vectors.tensors("vqvae"),
