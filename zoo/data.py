@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from genbench.console import note
+from genbench.digest import digest, digest_bytes
 from genbench.evaluation import Extraction
 from genbench.features import spaces
 from genbench.files import write_atomically
@@ -48,23 +50,22 @@ def training_data() -> Data:
     return Data(images, torch.from_numpy(split.labels))
 
 
-def encoder_tokens(folder: Path, side: int) -> Tensor:
-    """EfficientNet-Lite0's stride-16 tokens of the train split on a grid of `side`: (N, side², 112) float16.
+def encoder_tokens(images: npt.NDArray[np.uint8], folder: Path, side: int) -> Tensor:
+    """EfficientNet-Lite0's stride-16 tokens of images (N, H, W, 3) on a grid of `side`: (N, side², 112) float16.
 
     The feature space ``effnet-lite0/tokens`` (images upsampled to 224 pixels, 14x14 tokens), averaged over the cells
-    of the coarser grid. Computed once and kept in `folder`.
+    of the coarser grid. Computed once, and kept in `folder` under the identity of images, space and grid.
     """
-    path = folder / f"{ENCODER.replace('/', '-')}-{side}x{side}.safetensors"
+    space = spaces.get(ENCODER)
+    identity = digest({"images": digest_bytes(images.tobytes()), "space": space.digest, "side": side})
+    path = folder / f"{identity[:16]}.safetensors"
     if not path.exists():
-        note(f"tokens of the training images: {path}")
-        write_atomically(path, save({"tokens": _extract(side)}))
+        note(f"tokens of {len(images)} images: {path}")
+        extraction = Extraction([space], device="cpu", cache=cache_folder(None))
+        blocks = torch.split(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), BLOCK)
+        tokens = torch.cat([pooled(extraction(block)[ENCODER], side).half() for block in blocks])
+        write_atomically(path, save({"tokens": tokens}))
     return load_file(path)["tokens"]
-
-
-def _extract(side: int) -> Tensor:
-    extraction = Extraction([spaces.get(ENCODER)], device="cpu", cache=cache_folder(None))
-    images = torch.from_numpy(emoji32.load("train").images).permute(0, 3, 1, 2).contiguous()
-    return torch.cat([pooled(extraction(part)[ENCODER], side).half() for part in torch.split(images, BLOCK)])
 
 
 @torch.inference_mode()
@@ -75,7 +76,7 @@ def codes(autoencoder: QuantisedAutoencoder[MultiScaleQuantiser], images: Tensor
     return Codes(torch.cat(found).clone(), torch.cat(inputs).clone())
 
 
-def batch_indices(seed: int, step: int, batch: int, size: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+def batch_indices(seed: int, step: int, batch: int, size: int) -> npt.NDArray[np.int64]:
     """The images of one step: consecutive places in an endless sequence of shuffled epochs."""
     first, chosen = step * batch, np.empty(0, np.int64)
     while len(chosen) < batch:

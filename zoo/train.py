@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from genbench import console
+from genbench.images import emoji32
 from genbench.methods.initialisation import initialise
 from zoo.alignment import AlignmentLoss
 from zoo.command import for_each
@@ -42,7 +43,7 @@ def make_trainer(name: str, configuration: Training) -> Trainer:
     data, alignment = training_data(), None
     if configuration.alignment is not None:
         side = configuration.network["input_size"] // configuration.network["patch_size"]
-        data = data._replace(targets=(tokens := encoder_tokens(RUNS / "targets", side)))
+        data = data._replace(targets=(tokens := encoder_tokens(emoji32.load("train").images, RUNS / "targets", side)))
         hidden = configuration.network["hidden_size"]
         alignment = AlignmentLoss(configuration.alignment, network, hidden=hidden, target=tokens.shape[2])
     if isinstance(configuration, Model) and configuration.decoder is not None:

@@ -21,6 +21,9 @@ import zoo.variants
 from genbench.cards import Variant, load_card, load_decoder
 from genbench.digest import digest_file
 from genbench.errors import ConfigError, UsageError
+from genbench.evaluation import Extraction
+from genbench.features import spaces
+from genbench.images import emoji32
 from genbench.methods.initialisation import initialise
 from genbench.methods.loading import WeightsOnDisk, find_weights, load_sampler
 from genbench.methods.noise import SeededNoise
@@ -32,7 +35,7 @@ from genbench.schema import check
 from zoo import train
 from zoo.alignment import Alignment, AlignmentLoss
 from zoo.configuration import HERE, REGISTRY, Model, Tokenizer, build_network, check_against_card, load
-from zoo.data import Data, batch_indices, codes, training_data
+from zoo.data import Data, batch_indices, codes, encoder_tokens, training_data
 from zoo.objectives import Codes
 from zoo.trainer import Trainer, learning_rate, snapshot
 
@@ -257,6 +260,23 @@ def test_training_data_is_the_train_split_in_the_range_of_the_sampler():
     assert (found.images.shape, found.images.dtype) == ((3404, 3, 32, 32), torch.float32)
     assert (float(found.images.min()), float(found.images.max())) == (-1, 1)
     assert found.labels.shape == (3404,)
+
+
+def test_tokens_are_those_of_the_feature_space_and_are_computed_once(tmp_path):
+    images = emoji32.load("train").images[:3]
+    tokens = encoder_tokens(images, tmp_path, 7)
+    space = spaces.get("effnet-lite0/tokens")
+    extract = Extraction([space], device="cpu", cache=cache_folder(None))
+    expected = extract(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous())[space.name]
+    assert tokens.shape == (3, 49, 112)
+    first_cell = expected.view(3, 14, 14, 112)[:, :2, :2].mean((1, 2))
+    assert torch.allclose(tokens[:, 0].float(), first_cell, rtol=1e-3, atol=1e-3)
+    (kept,) = tmp_path.iterdir()
+    written = kept.stat().st_mtime_ns
+    assert torch.equal(encoder_tokens(images, tmp_path, 7), tokens)
+    assert kept.stat().st_mtime_ns == written
+    assert torch.equal(encoder_tokens(images[:2], tmp_path, 7), tokens[:2]), "of other images, in a file of their own"
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize("name", NAMES)
