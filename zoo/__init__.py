@@ -1,1 +1,1 @@
-"""How the small models in registry/weights were trained."""
+"""How the small models in registry/weights are trained, exported and measured: see README.md."""
