@@ -8,11 +8,11 @@ results). Each family's ``vectors.py`` knows its own; this module finds the one 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from genbench.errors import ConfigError, unknown
 from genbench.methods.families import import_object
@@ -132,6 +132,14 @@ def compare(name: str, computed: Tensor, reference: Tensor, draws_left: int = 0)
     """How far `computed` is from `reference`, of the same shape."""
     difference = float((computed.double() - reference.double()).abs().max())
     return Comparison(name, difference, max(1.0, float(reference.abs().max())), draws_left)
+
+
+def outputs_of(modules: Mapping[str, nn.Module]) -> dict[str, list[Tensor]]:
+    """What each module returns, call by call, from now on."""
+    seen: dict[str, list[Tensor]] = {name: [] for name in modules}
+    for name, module in modules.items():
+        module.register_forward_hook(lambda _module, _args, output, name=name: seen[name].append(output))
+    return seen
 
 
 def worst(name: str, comparisons: Iterable[Comparison]) -> Comparison:

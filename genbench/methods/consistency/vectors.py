@@ -16,7 +16,7 @@ from genbench.methods.consistency.settings import ConsistencySettings
 from genbench.methods.full_size import FullSize, thinned
 from genbench.methods.noise import RecordedNoise
 from genbench.methods.preconditioning import SIGMA_DATA
-from genbench.methods.vectors import Comparison, Vectors, compare
+from genbench.methods.vectors import Comparison, Vectors, compare, outputs_of
 from genbench.schema import check
 
 _PARAMETRISATIONS = {"distillation_False": "edm", "distillation_True": "consistency"}
@@ -109,18 +109,11 @@ def _preconditioned(
 def _inside(sampler: ConsistencySampler, case: Mapping[str, Tensor], name: str) -> Iterator[Comparison]:
     """The network's output, and that of every module inside it that was recorded."""
     modules = dict(sampler.network.named_modules())
-    seen: dict[str, Tensor] = {}
-
-    def keep(place: str) -> Any:
-        return lambda _module, _given, output: seen.__setitem__(place, output)
-
-    hooks = [modules[place].register_forward_hook(keep(place)) for place in case if place in modules]
+    seen = outputs_of({place: modules[place] for place in case if place in modules})
     x = case["model_in"]
-    seen["model_out"] = sampler.evaluate(x, case["timesteps"], case.get("y", torch.zeros(len(x))))
-    for hook in hooks:
-        hook.remove()
-    for place, output in seen.items():
-        yield compare(f"{name}/{place}", output, case[place])
+    seen["model_out"] = [sampler.evaluate(x, case["timesteps"], case.get("y", torch.zeros(len(x))))]
+    for place, outputs in seen.items():
+        yield compare(f"{name}/{place}", outputs[0], case[place])
 
 
 def _settings(run: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from genbench.errors import ConfigError
 from genbench.methods.edm.blocks import UNetBlock
@@ -19,7 +19,7 @@ from genbench.methods.full_size import FullSize
 from genbench.methods.networks import build
 from genbench.methods.noise import RecordedNoise
 from genbench.methods.preconditioning import SIGMA_DATA
-from genbench.methods.vectors import Comparison, Vectors, compare
+from genbench.methods.vectors import Comparison, Vectors, compare, outputs_of
 from genbench.schema import check
 
 _UNUSED = ("precond", "dropout", "use_fp16", "label_dropout")
@@ -149,14 +149,6 @@ def network_cases(model: EDMDenoiser, forward: Mapping[str, Tensor], name: str) 
     for case, outputs in seen.items():
         if case in inputs:
             yield compare(f"{name}/{case}", outputs[0], inputs[case])
-
-
-def outputs_of(modules: Mapping[str, nn.Module]) -> dict[str, list[Tensor]]:
-    """What each module returns, call by call, from now on."""
-    seen: dict[str, list[Tensor]] = {name: [] for name in modules}
-    for name, module in modules.items():
-        module.register_forward_hook(lambda _module, _args, output, name=name: seen[name].append(output))
-    return seen
 
 
 def sampler_runs(vectors: Vectors, sampler: Callable[[Mapping[str, Any], str], Sampler]) -> Iterator[Comparison]:
