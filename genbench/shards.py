@@ -89,6 +89,12 @@ class ShardCache:
         path.unlink(missing_ok=True)
         return False
 
+    def shards(self, images: str, space: str) -> list[Shard]:
+        """The shards of a space that are there and sound, by their first image."""
+        stems = [path.stem.split("-") for path in sorted((self.root / images / space).glob("*.npy"))]
+        known = [Shard(int(first), int(size)) for first, size in stems]
+        return [shard for shard in known if self.has(images, space, shard)]
+
     def read(self, images: str, space: str, shard: Shard) -> npt.NDArray[Any]:
         """The shard's array, memory-mapped and read-only, (size, ...)."""
         array: npt.NDArray[Any] = np.load(self._path(images, space, shard), mmap_mode="r", allow_pickle=False)

@@ -32,6 +32,10 @@ def compare(
         str | None, typer.Option("--precision", help="Compare what was measured with such features: exact or fast.")
     ] = None,
     classes: Annotated[bool, typer.Option("--classes", help="Show what each class does to FD in both.")] = False,
+    images: Annotated[
+        bool,
+        typer.Option("--images", help="Show the Fréchet distance of B's images to A's own."),
+    ] = False,
     factor: FactorOption = FACTOR,
     confidence: ConfidenceOption = CONFIDENCE,
     form: FormatOption = Format.TABLE,
@@ -44,6 +48,7 @@ def compare(
 
     Images of one seed are compared with each other where each image's influence on FD is in the cache.
     """
+    from genbench.comparisons.between import between
     from genbench.comparisons.compare import compare as compare_runs
     from genbench.report import comparison as report
 
@@ -58,7 +63,10 @@ def compare(
             factor=factor,
             confidence=confidence,
         )
-    if classes:
+    if images:
+        distances = between(found.one, found.other, cache_folder(cache))
+        print_text(report.distance_text(found, distances), report.distance_rows(distances), form)
+    elif classes:
         print_text(report.class_text(found), report.class_rows(found), form)
     else:
         print_text(report.metric_text(found, factor, confidence), report.metric_rows(found), form)

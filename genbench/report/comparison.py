@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from genbench.comparisons.between import Distance
 from genbench.comparisons.compare import Comparison, MetricComparison
 from genbench.comparisons.significance import Difference
 from genbench.report.labels import ARROWS, metric_label
@@ -108,6 +109,19 @@ def class_text(comparison: Comparison) -> Text:
         "worse. Moved: the difference is significant with all classes looked at."
     )
     return Text(headings, tuple(cells), (note,))
+
+
+def distance_text(comparison: Comparison, distances: Sequence[Distance]) -> Text:
+    """A row a Fréchet distance and seed block."""
+    headings = ("metric", "block", "distance", "images")
+    cells = [(metric_label(d.metric), cell(d.block), uncertain(d.value, d.stderr), cell(d.n)) for d in distances]
+    note = f"Of the images of {comparison.other.name} to those of {comparison.one.name}; no reference takes part."
+    return Text(headings, tuple(cells), (note,))
+
+
+def distance_rows(distances: Sequence[Distance]) -> Rows:
+    """A row a Fréchet distance and seed block, with every digit."""
+    return Rows(Distance._fields, [tuple(distance) for distance in distances])
 
 
 def signed(difference: Difference) -> str:
