@@ -11,9 +11,10 @@ from typing import Any
 
 from genbench.cards import Guide, MethodCard, Scalar, Variant, variants
 from genbench.digest import digest
-from genbench.errors import UsageError, unknown
+from genbench.errors import ConfigError, UsageError, unknown
 from genbench.methods.families import Family, family, network_model, settings_model
-from genbench.schema import check
+from genbench.methods.settings import NetworkSettings
+from genbench.schema import Strict, check
 
 
 @dataclass(frozen=True)
@@ -103,16 +104,30 @@ def make_run(card: MethodCard, variant_name: str, preset: str, overrides: Mappin
     where = f"{card.method.id}.toml: variants.{variant_name}"
     chosen = family(card.sampler, where)
     given = {**variant.presets[preset], **overrides}
+    network: Mapping[str, Any] = variant.network
     if arguments := network_model(chosen, where):
-        check(arguments, variant.network, f"{where}.network")
+        network = check(arguments, variant.network, f"{where}.network").model_dump()
         if variant.guide:
             check(arguments, variant.guide.network, f"{where}.guide.network")
     model = settings_model(chosen, where)
     place = f"{where}.presets.{preset}" + (" with --set" if overrides else "")
-    settings = check(model, given, place).model_dump(mode="json") if model else dict(given)
+    settings = _settings(model, given, network, place) if model else dict(given)
     changed = {k: v for k, v in overrides.items() if variant.presets[preset].get(k, ...) != v}
     name = preset + "".join(f"+{k}={_text(v)}" for k, v in sorted(changed.items()))
     return Run(card.method.id, variant_name, name, variant, chosen, given, settings)
+
+
+def _settings(
+    model: type[Strict], given: Mapping[str, Scalar], network: Mapping[str, Any], where: str
+) -> dict[str, Any]:
+    """Settings with the defaults filled in, of values that the network allows."""
+    settings = check(model, given, where)
+    if isinstance(settings, NetworkSettings):
+        try:
+            settings.fits(network)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}", hint=error.hint) from error
+    return settings.model_dump(mode="json")
 
 
 def _text(value: Scalar) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from genbench.errors import ConfigError
 from genbench.schema import Strict
 
 WeightFormat = Literal["float32", "bfloat16", "float8", "int8", "int4"]
@@ -27,6 +29,27 @@ class NetworkSettings(Strict):
         if self.dtype != "float32" and self.weights not in ("float32", "bfloat16"):
             raise ValueError(f"weights in {self.weights} are computed with in float32, not in {self.dtype}")
         return self
+
+    def fits(self, network: Mapping[str, Any]) -> None:
+        """Raise `ConfigError` for a setting that a network of these arguments does not allow; here there is none."""
+
+
+class DrawSettings(NetworkSettings):
+    """Which codes of a codebook may be drawn (see `genbench.methods.truncation`)."""
+
+    top_k: int = Field(default=0, ge=0)
+    """Draw from that many of the most probable codes; 0 for all."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Draw from the most probable codes of this mass; 1 for all."""
+
+    def fits(self, network: Mapping[str, Any]) -> None:
+        """Raise `ConfigError` for a `top_k` larger than the vocabulary."""
+        codes = network["vocab_size"]
+        if self.top_k > codes:
+            raise ConfigError(
+                f"top_k {self.top_k} is larger than the vocabulary of {codes} codes",
+                hint=f"set top_k to 0 (all) up to {codes}",
+            )
 
 
 class TransformerNetwork(Strict):

@@ -7,16 +7,6 @@ import math
 import torch
 from torch import Tensor
 
-from genbench.errors import ConfigError
-
-
-def check_top_k(top_k: int, codes: int) -> None:
-    """Raise `ConfigError` for a `top_k` larger than the vocabulary."""
-    if top_k > codes:
-        raise ConfigError(
-            f"top_k {top_k} is larger than the vocabulary of {codes} codes", hint=f"set top_k to 0 (all) up to {codes}"
-        )
-
 
 def truncate(logits: Tensor, top_k: int, top_p: float) -> Tensor:
     """Logits (..., K) with those that may not be drawn at -inf: first all below the k-th largest, ties of it kept;

@@ -4,19 +4,24 @@ tests/golden compares whole runs with the authors' code.
 """
 
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 import torch
 from pydantic import ValidationError
 
+from genbench.cards import load_card
 from genbench.errors import ConfigError, UsageError
 from genbench.methods.noise import SeededNoise
+from genbench.methods.runs import make_run
 from genbench.methods.var.network import VAR
 from genbench.methods.var.quantiser import MultiScaleTokenizer, module
 from genbench.methods.var.sampler import VARSampler
 from genbench.methods.var.settings import MultiScaleNetwork, VARNetwork, VARSettings
 from genbench.validate import random_state
 
+REGISTRY = Path(__file__).parents[2] / "registry"
 CPU = torch.device("cpu")
 SCALES = (1, 2, 4)
 TOKENIZER = {
@@ -147,6 +152,18 @@ def test_more_codes_than_there_are_and_labels_outside_the_classes_are_refused():
 def test_settings_out_of_range_are_refused(settings, key):
     with pytest.raises(ValidationError, match=key):
         VARSettings(**settings)
+
+
+@pytest.mark.parametrize(
+    ("card", "variant", "codes"), [("var", "var-d16-256", 4096), ("llamagen", "llamagen-b-256", 16384)]
+)
+def test_a_run_of_more_codes_than_there_are_is_refused_before_its_weights_are_fetched(card, variant, codes):
+    known = load_card(REGISTRY / f"{card}.toml")
+    preset = known.variants[variant].default_preset
+    assert make_run(known, variant, preset, {"top_k": codes}).settings["top_k"] == codes
+    place = re.escape(f"{card}.toml: variants.{variant}.presets.{preset} with --set")
+    with pytest.raises(ConfigError, match=f"{place}: top_k {codes + 1} is larger than the vocabulary of {codes} codes"):
+        make_run(known, variant, preset, {"top_k": codes + 1})
 
 
 @pytest.mark.parametrize("scales", [(1,), (2, 1), (1, 1, 2), (0, 4)])

@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-from genbench.errors import ConfigError
-from genbench.methods.truncation import check_top_k, truncate
+from genbench.methods.truncation import truncate
 
 PROBABILITIES = torch.tensor([0.5, 0.1, 0.3, 0.1])
 
@@ -45,9 +44,3 @@ def test_rows_are_apart():
     logits = torch.tensor([[[0.0, 5.0], [5.0, 0.0]]])
     assert truncate(logits, 1, 1.0).argmax(-1).tolist() == [[1, 0]]
     assert (truncate(logits, 0, 0.5) == -math.inf).sum() == 2
-
-
-def test_more_than_the_vocabulary_is_refused():
-    check_top_k(4, 4)
-    with pytest.raises(ConfigError, match="top_k 5 is larger than the vocabulary of 4"):
-        check_top_k(5, 4)

@@ -18,7 +18,7 @@ from genbench.methods.noise import Noise
 from genbench.methods.sampler import NetworkSampler
 from genbench.methods.solvers import Solution
 from genbench.methods.transformer.rotary import Rotation
-from genbench.methods.truncation import check_top_k, truncate
+from genbench.methods.truncation import truncate
 
 
 class LlamaGenSampler(NetworkSampler[LlamaGen, LlamaGenSettings]):
@@ -43,7 +43,7 @@ class LlamaGenSampler(NetworkSampler[LlamaGen, LlamaGenSettings]):
         super().__init__(network=network, settings=settings, state=state, device=device)
         self.quantiser = tokenizer.quantiser
         codes = self.network.output.out_features
-        check_top_k(settings.top_k, codes)
+        settings.fits({"vocab_size": codes})
         if codes != tokenizer.codebook_size:
             raise ConfigError(
                 f"the transformer has {codes} codes, its tokenizer {tokenizer.codebook_size}",

@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from genbench.methods.latents.settings import ConvolutionalNetwork
-from genbench.methods.settings import NetworkSettings, check_rotary
+from genbench.methods.settings import DrawSettings, check_rotary
 from genbench.schema import Strict
 
 
@@ -45,7 +45,7 @@ class CodebookNetwork(ConvolutionalNetwork):
     """Latents and the codebook's entries are scaled to length one."""
 
 
-class LlamaGenSettings(NetworkSettings):
+class LlamaGenSettings(DrawSettings):
     """Settings as the authors count and name them (LlamaGen, ``autoregressive/models/generate.py``)."""
 
     cfg: float = Field(default=1.0, ge=1)
@@ -54,9 +54,5 @@ class LlamaGenSettings(NetworkSettings):
     """Last token that is guided, counted from 0 at the second; none guides all. The first always is."""
     temperature: float = Field(default=1.0, gt=0)
     """What logits are divided by."""
-    top_k: int = Field(default=0, ge=0)
-    """Draw from that many of the most probable codes; 0 for all."""
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    """Draw from the most probable codes of this mass; 1 for all."""
     greedy: bool = False
     """Take the most probable code, and draw nothing."""

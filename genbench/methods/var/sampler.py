@@ -12,7 +12,7 @@ from genbench.errors import ConfigError
 from genbench.methods.noise import Noise
 from genbench.methods.sampler import NetworkSampler
 from genbench.methods.solvers import Solution
-from genbench.methods.truncation import check_top_k, truncate
+from genbench.methods.truncation import truncate
 from genbench.methods.var.network import VAR
 from genbench.methods.var.quantiser import MultiScaleTokenizer
 from genbench.methods.var.settings import VARSettings
@@ -42,7 +42,7 @@ class VARSampler(NetworkSampler[VAR, VARSettings]):
     ) -> None:
         super().__init__(network=network, settings=settings, state=state, device=device)
         self.quantiser = tokenizer.quantiser
-        check_top_k(settings.top_k, self.quantiser.codebook_size)
+        settings.fits({"vocab_size": self.quantiser.codebook_size})
         own = (self.network.head.out_features, self.network.word_embed.in_features, self.network.patch_nums)
         theirs = (self.quantiser.codebook_size, self.quantiser.channels, self.quantiser.patch_nums)
         if own != theirs:

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from genbench.methods.latents.settings import ConvolutionalNetwork
-from genbench.methods.settings import NetworkSettings
+from genbench.methods.settings import DrawSettings
 from genbench.schema import Strict
 
 
@@ -57,15 +57,11 @@ class MultiScaleNetwork(ConvolutionalNetwork):
     cosine: bool = False
 
 
-class VARSettings(NetworkSettings):
+class VARSettings(DrawSettings):
     """Settings as the authors count and name them (VAR, ``autoregressive_infer_cfg``)."""
 
     cfg: float = Field(default=1.5, ge=0)
     """Classifier-free guidance at the last scale: logits (1 + t)·conditional - t·null, with t rising from 0 at the
     first scale to `cfg`; 0 is off. What others call a scale of 1 + `cfg`."""
-    top_k: int = Field(default=0, ge=0)
-    """Draw from that many of the most probable codes; 0 for all."""
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    """Draw from the most probable codes of this mass; 1 for all."""
     more_smooth: bool = False
     """Take a mixture of codes, by Gumbel noise of falling temperature, in place of a drawn one."""
