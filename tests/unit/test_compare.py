@@ -14,7 +14,9 @@ from genbench.comparisons.compare import Comparison, compare
 from genbench.comparisons.significance import Verdict
 from genbench.contributions import class_contributions, influence_table
 from genbench.errors import UsageError
+from genbench.metrics.frechet import FrechetDistance, frechet_distance
 from genbench.metrics.labels import Labels
+from genbench.metrics.moments import Moments
 from genbench.records import ReferenceFacts
 from genbench.store import Store
 
@@ -76,6 +78,27 @@ def test_images_of_one_seed_are_paired_where_influences_are_known(
     assert fd.difference.stderr == pytest.approx((other - one).std(ddof=1) / math.sqrt(N))
     assert not precision.difference.paired
     assert precision.difference.stderr == pytest.approx(0.03 * math.sqrt(2))
+
+
+def test_the_paired_error_is_the_spread_of_differences_over_draws() -> None:
+    """200 draws know a spread to 5 %; four times that is allowed."""
+    generator = np.random.default_rng(0)
+    spectrum = np.arange(1, 17) ** -0.5
+    reference = Moments.from_features((generator.standard_normal((5000, 16)) * spectrum).astype(np.float32))
+
+    def distance(features: np.ndarray) -> FrechetDistance:
+        return frechet_distance((features * spectrum).astype(np.float32), reference)
+
+    differences, paired, independent = [], [], []
+    for _ in range(200):
+        shared = generator.standard_normal((N, 16))
+        one = distance(1.2 * (shared + 0.2 * generator.standard_normal((N, 16))))
+        other = distance(1.25 * (shared + 0.2 * generator.standard_normal((N, 16))))
+        differences.append(other.value - one.value)
+        paired.append((other.influence - one.influence).std(ddof=1) / math.sqrt(N))
+        independent.append(math.hypot(one.stderr, other.stderr))
+    assert np.mean(paired) == pytest.approx(np.std(differences, ddof=1), rel=0.2)
+    assert np.mean(independent) > 2 * np.mean(paired)
 
 
 def test_without_influences_errors_are_independent_and_larger(
