@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 WIDTH = 4.4
@@ -23,6 +25,11 @@ SERIES = 8
 
 _LETTERS = 28
 """In a name, at most."""
+_HALF = 24
+"""Letters of a legend's entry up to which two stand side by side."""
+_ENTRY = 0.17
+"""Inches, height of a legend's entry."""
+_TICKS = 6
 _CSS_PIXELS = 96
 """In an inch."""
 _MARKERS = "osD^vPX*"
@@ -123,11 +130,20 @@ def legend(figure: Figure, axes: Axes, ink: Ink) -> None:
     entries = dict(zip(names, handles, strict=True))
     places = {ink.label(run): place for place, run in enumerate(ink.runs)}
     shown = sorted(entries, key=lambda name: places.get(name, -1))
-    if shown:
-        figure.legend(
-            [entries[name] for name in shown], shown,
-            loc="outside lower left", ncols=1 if max(map(len, shown)) > 24 else 2, frameon=False,
-        )  # fmt: skip
+    columns = 1 if max(map(len, shown)) > _HALF else 2
+    figure.set_figheight(figure.get_figheight() + _ENTRY * math.ceil(len(shown) / columns))
+    figure.legend([entries[name] for name in shown], shown, loc="outside lower left", ncols=columns, frameon=False)
+
+
+def plain_ticks(axis: Axis, values: Sequence[float]) -> None:
+    """Label a logarithmic axis with plain numbers: those of the values, where they are few."""
+    from matplotlib.ticker import NullLocator
+
+    distinct = sorted({value if float(value).is_integer() else float(f"{value:.2g}") for value in values})
+    axis.set_major_formatter("{x:,.6g}")
+    if len(distinct) <= _TICKS:
+        axis.set_ticks(distinct)
+        axis.set_minor_locator(NullLocator())
 
 
 class Drawing(NamedTuple):

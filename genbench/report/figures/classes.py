@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 CLASSES = 30
 """Classes that are drawn: those with the largest contribution, up or down, in any run."""
-RUNS = 24
 
 
 def draw(rows: Sequence[Record], ink: Ink) -> Figure:
@@ -24,7 +23,7 @@ def draw(rows: Sequence[Record], ink: Ink) -> Figure:
     names = {row["label"]: shortened(row["class"]) for row in rows}
     largest = {label: max(abs(value) for (of, _), value in values.items() if of == label) for label in names}
     labels = sorted(sorted(largest, key=lambda label: -largest[label])[:CLASSES])
-    runs = [run for run in ink.runs if any(row["run"] == run for row in rows)][:RUNS]
+    runs = [run for run in ink.runs if any(row["run"] == run for row in rows)]
     limit = max(largest.values()) or 1.0
     return heat_map(
         [[values.get((label, run), math.nan) for run in runs] for label in labels],
@@ -41,7 +40,7 @@ CHART = Chart(
     title="What each class does to the distance",
     reading="Mean influence of the images of a class on the Fréchet distance, to first order: above 0 the class makes "
     f"it worse. Weighted by images they sum to 0. Of more than {CLASSES} classes those that matter most are drawn; "
-    "the table has all.",
+    "the table has all. Of more than 24 runs it has the best.",
     sql="""
 SELECT
     counted.run,
@@ -54,6 +53,13 @@ SELECT
 FROM counted
 JOIN class_contributions USING (record_id)
 WHERE suite = {suite} AND precision = {precision} AND is_current AND counted.n = {n} AND metric = {fd}
+  AND counted.run IN (
+    SELECT run
+    FROM leaderboard
+    WHERE suite = {suite} AND precision = {precision} AND is_current AND n = {n} AND metric = {fd}
+    ORDER BY rank, run
+    LIMIT 24
+  )
 GROUP BY counted.run, metric, label, name
 ORDER BY label, counted.run
 """,

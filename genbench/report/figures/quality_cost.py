@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from genbench.report.figures.canvas import Ink, Record, legend, panels
+from genbench.report.figures.canvas import Ink, Record, legend, panels, plain_ticks
 from genbench.report.figures.chart import Chart
 from genbench.report.labels import metric_label
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COSTS = {"nfe": "network evaluations an image", "seconds_per_image": "seconds an image, sampling alone"}
+
+_DECADE = 10
+"""Times the least value: where values reach so far, the best ones would lie on top of each other on a linear axis."""
 
 
 def draw(rows: Sequence[Record], ink: Ink) -> Figure:
@@ -39,17 +42,13 @@ def _panel(axis: Axes, rows: Sequence[Record], ink: Ink) -> None:
             row["cost"], row["value"], yerr=row["stderr"] or 0, color=color, marker=marker, linestyle="",
             capsize=2, label=ink.label(row["run"]), markerfacecolor=color if row["on_front"] else "none",
         )  # fmt: skip
-    axis.set_xscale("log")
     axis.set_ylabel(metric_label(rows[0]["metric"]))
-    _plain_ticks(axis, [row["cost"] for row in rows])
-
-
-def _plain_ticks(axis: Axes, costs: Sequence[float]) -> None:
-    """Label the costs that occur where they are few, since a log axis over less than a decade has no labels."""
-    distinct = sorted({float(f"{cost:.2g}") for cost in costs})
-    if len(distinct) <= 4:
-        axis.set_xticks(distinct, [f"{cost:g}" for cost in distinct], minor=False)
-        axis.set_xticks([], minor=True)
+    axis.set_xscale("log")
+    plain_ticks(axis.xaxis, [row["cost"] for row in rows])
+    values = [row["value"] for row in rows]
+    if 0 < _DECADE * min(values) < max(values):
+        axis.set_yscale("log")
+        plain_ticks(axis.yaxis, values)
 
 
 CHART = Chart(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from genbench.report.figures.canvas import Ink, Record, legend, panels
+from genbench.report.figures.canvas import Ink, Record, legend, panels, plain_ticks
 from genbench.report.figures.chart import Chart
 from genbench.report.labels import metric_label
 
@@ -29,18 +29,11 @@ def draw(rows: Sequence[Record], ink: Ink) -> Figure:
                 color=color, marker=marker, capsize=2, label=ink.label(run),
             )  # fmt: skip
         axis.set_xscale("log")
-        counts = sorted({row["n"] for row in of_metric})
-        if len(counts) <= 6:
-            axis.set_xticks(counts, [f"{n:,}" for n in counts])
-            axis.set_xticks([], minor=True)
+        plain_ticks(axis.xaxis, [row["n"] for row in of_metric])
         axis.set_ylabel(metric_label(metric))
     axes[-1].set_xlabel("images")
     legend(figure, axes[0], ink)
     return figure
-
-
-def _rises(rows: Sequence[Record]) -> bool:
-    return len({row["n"] for row in rows}) > 1
 
 
 CHART = Chart(
@@ -76,10 +69,10 @@ SELECT
     sqrt(sum(stderr * stderr)) / count(*) AS stderr,
     count(*) AS blocks
 FROM latest
-GROUP BY ALL
+GROUP BY metric, run, n
+QUALIFY count(*) OVER (PARTITION BY metric, run) > 1
 ORDER BY metric, run, n
 """,
     draw=draw,
     missing="Only one number of images is measured; a smoke run adds a point: genbench run {suite} --limit {half}",
-    enough=_rises,
 )
