@@ -269,21 +269,21 @@ SELECT
     metric,
     metric_name,
     n,
-    value,
-    measured_value,
+    value AS claimed,
+    measured_value AS measured,
     stderr,
     n_blocks,
     difference,
     difference_stderr,
-    difference / difference_stderr,
+    difference / difference_stderr AS standard_errors,
     CASE
         WHEN measured_value IS NULL THEN 'not measured'
         WHEN difference_stderr IS NULL THEN 'no error bar'
         WHEN abs(difference) <= 2 * difference_stderr THEN 'reproduced'
         ELSE 'deviates'
-    END,
+    END AS verdict,
     suite,
-    measured_reference,
+    measured_reference AS reference,
     source,
     note
 FROM paired;

@@ -59,9 +59,9 @@ SELECT
     suite,
     suite_digest,
     precision,
-    coalesce(is_current, false),
-    entry,
-    entry_digest,
+    coalesce(is_current, false) AS is_current,
+    entry AS run,
+    entry_digest AS run_digest,
     n,
     block
 FROM eligible
@@ -243,12 +243,12 @@ SELECT
     one.direction,
     n,
     one.run,
-    other.run,
+    other.run AS other,
     one.value,
-    other.value,
-    one.value - other.value,
-    sqrt(one.stderr * one.stderr + other.stderr * other.stderr),
-    CASE WHEN one.value <> other.value THEN (one.value < other.value) = (one.direction = 'lower') END
+    other.value AS other_value,
+    one.value - other.value AS difference,
+    sqrt(one.stderr * one.stderr + other.stderr * other.stderr) AS stderr,
+    CASE WHEN one.value <> other.value THEN (one.value < other.value) = (one.direction = 'lower') END AS is_better
 FROM leaderboard AS one
 JOIN leaderboard AS other USING (suite_digest, metric, version, n)
 WHERE one.run <> other.run;
@@ -318,9 +318,9 @@ SELECT
     value,
     stderr,
     cost_kind,
-    place,
+    place AS device,
     cost,
-    loss = least AND loss < coalesce(least_for_less, 'infinity')
+    loss = least AND loss < coalesce(least_for_less, 'infinity') AS on_front
 FROM compared;
 
 -- One row a leaderboard row of a checkpoint: a variant whose card names the training run that its weights come from.
@@ -406,7 +406,7 @@ SELECT
     training,
     preset,
     epochs,
-    value,
+    value AS fid,
     stderr
 FROM training_curve
 WHERE metric = 'fd@inception-tf'
