@@ -320,3 +320,20 @@ def test_correlograms_are_those_of_the_spatial_command(world: World, tmp_path: P
     assert float(real[0]["value"]) == pytest.approx(1, abs=1e-6), "every patch is like itself"
     assert {row["n"] for row in real} == {"3404"}
     assert [row["distance"] for row in real] == [row["distance"] for row in own] == [str(d) for d in range(27)]
+
+
+def test_checkpoints_of_one_training_are_a_curve(world: World, tmp_path: Path) -> None:
+    head, variant = (world.registry / "tiny.toml").read_text().split("[variants.tiny]")
+    for epochs in (10, 20):
+        name = f"variants.tiny-{epochs}"
+        head += f"[{name}]{variant.replace('variants.tiny.', f'{name}.')}\n"
+        head += f'[{name}.checkpoint]\ntraining = "long"\nepochs = {epochs}\n\n'
+    world.add_card(head)
+    world.run("tiny", "-m", "tiny-*@ode2").ok()
+    world.report(tmp_path / "html", "tiny").ok()
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "html" / "data" / "training-curves.csv").read_text())))
+    assert [(row["training"], row["preset"], float(row["epochs"])) for row in rows] == [
+        ("long", "ode2", 10),
+        ("long", "ode2", 20),
+    ]
+    assert rows[0]["value"] == rows[1]["value"], "both are of the same weights"

@@ -2,6 +2,7 @@
 
 canvas        themes, the style of a run, from drawing to SVG
 chart         what a figure is
+heat          signed numbers in cells
 quality_cost  value against network evaluations and seconds an image
 agreement     rank correlation of metrics over runs
 sample_size   Fréchet distance against the number of images
