@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from genbench.console import note
-from genbench.errors import ConfigError, UsageError
+from genbench.errors import ConfigError, RunFailedError, UsageError
 from genbench.files import write_atomically
 from zoo.alignment import AlignmentLoss
 from zoo.configuration import RUNS, Optimiser, Training
@@ -74,7 +74,10 @@ class Trainer:
         return self.step >= self.configuration.budget.steps
 
     def run(self) -> None:
-        """Train to the end of the budget."""
+        """Train to the end of the budget.
+
+        Raises `RunFailedError` when a loss is not finite.
+        """
         budget = self.configuration.budget
         losses: list[float] = []
         started = time.monotonic()
@@ -98,6 +101,11 @@ class Trainer:
         half = settings.autocast == "bfloat16"
         with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
             loss = self._loss()
+        if not loss.isfinite():
+            raise RunFailedError(
+                f"{self.folder.name}: the loss of step {self.step} is {loss.item()}",
+                hint="lower optimiser.learning_rate, and move the folder of the run away",
+            )
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._parameters, MAX_GRADIENT_NORM)
         self.optimiser.step()

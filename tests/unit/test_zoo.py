@@ -20,7 +20,7 @@ import zoo.trainer
 import zoo.variants
 from genbench.cards import Variant, load_card, load_decoder
 from genbench.digest import digest_file
-from genbench.errors import ConfigError, UsageError
+from genbench.errors import ConfigError, RunFailedError, UsageError
 from genbench.evaluation import Extraction
 from genbench.features import spaces
 from genbench.images import emoji32
@@ -189,6 +189,17 @@ def test_the_alignment_moves_weights_until_it_stops(tmp_path, data):
     assert not torch.equal(early.network.x_embedder.proj.weight, late.network.x_embedder.proj.weight)
     for key, value in early.alignment.state_dict().items():
         assert torch.equal(value, projector[key]), key
+
+
+def test_a_loss_that_is_not_finite_ends_the_training(tmp_path, data):
+    """The checkpoint before it stays; no snapshot of broken weights is written."""
+    broken = data._replace(images=data.images.clone())
+    run_until(trainer(broken, tmp_path), 5)
+    broken.images[:] = math.nan
+    with pytest.raises(RunFailedError, match="the loss of step 5 is nan"):
+        trainer(broken, tmp_path).run()
+    assert trainer(data, tmp_path).step == 5
+    assert files(tmp_path) == {}
 
 
 def test_another_configuration_does_not_continue_a_checkpoint(tmp_path, data):
