@@ -170,7 +170,10 @@ def test_a_pipeline_of_classes_takes_no_prompts(consistency):
     ("name", "settings", "network", "message", "hint"),
     [
         ("consistency", {"guidance_scale": 2.0}, {"num_classes": 6}, "takes no guidance_scale", "num_inference_steps"),
+        ("consistency", {}, {}, "network has 6 classes, the card says none", "to 6"),
+        ("consistency", {}, {"num_classes": 5}, "network has 6 classes, the card says 5", "to 6"),
         ("transformer", {}, {}, "DiTPipeline needs classes", "num_classes"),
+        ("unconditional", {}, {"num_classes": 6}, "takes no classes", "num_classes"),
         ("stable_diffusion", {}, {"num_classes": 6}, "takes no classes", "num_classes"),
     ],
 )

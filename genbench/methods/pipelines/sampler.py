@@ -44,8 +44,9 @@ class PipelineSampler:
         self.pipeline.set_progress_bar_config(disable=True)
         self._classes: int | None = network.get("num_classes")
         self._takes = inspect.signature(self.pipeline.__call__).parameters
-        self._arguments = self._checked(settings)
         self._denoiser = next((n for name in _DENOISERS if (n := getattr(self.pipeline, name, None))), None)
+        self._check_classes()
+        self._arguments = self._checked(settings)
         networks = [part for part in self.pipeline.components.values() if isinstance(part, nn.Module)]
         self.parameters = sum(parameter.numel() for part in networks for parameter in part.parameters())
         self.nfe: float | None = None
@@ -111,12 +112,24 @@ class PipelineSampler:
         if settings.timesteps is not None:
             steps = [int(step) for step in settings.timesteps.split(",")]
             arguments |= {"timesteps": steps, "num_inference_steps": None}
-        labels = self._takes.get("class_labels")
-        if labels is not None and labels.default is inspect.Parameter.empty and self._classes is None:
-            raise ConfigError(f"{kind} needs classes", hint="set num_classes under [variants.<name>.network]")
-        if labels is None and self._classes is not None:
-            raise ConfigError(f"{kind} takes no classes", hint="leave num_classes out of [variants.<name>.network]")
         return arguments
+
+    def _check_classes(self) -> None:
+        """A conditional network that is given no labels would get some from the global generator."""
+        kind, labels = type(self.pipeline).__name__, self._takes.get("class_labels")
+        place = "[variants.<name>.network]"
+        if labels is None:
+            if self._classes is not None:
+                raise ConfigError(f"{kind} takes no classes", hint=f"leave num_classes out of {place}")
+            return
+        if labels.default is inspect.Parameter.empty and self._classes is None:
+            raise ConfigError(f"{kind} needs classes", hint=f"set num_classes under {place}")
+        known = getattr(self._denoiser, "config", {}).get("num_class_embeds", self._classes)
+        if known != self._classes:
+            raise ConfigError(
+                f"{kind}: the network has {known or 'no'} classes, the card says {self._classes or 'none'}",
+                hint=f"set num_classes under {place} to {known}" if known else f"leave num_classes out of {place}",
+            )
 
 
 def _load(folder: Path, variant: str | None) -> Any:
