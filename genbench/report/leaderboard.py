@@ -77,7 +77,8 @@ def leaderboards(
 
     Raises `UsageError` for an unknown suite, one without results, and a metric that none of them has.
     """
-    rows = [row for suite in dict.fromkeys(suites) for row in _current_rows(store, suite, precision)]
+    suites = list(dict.fromkeys(suites))
+    rows = _current_rows(store, suites, precision)
     wanted = [parse(name).id for name in metrics]
     known = sorted({row["metric"] for row in rows})
     for metric in wanted:
@@ -88,7 +89,7 @@ def leaderboards(
     entries = _entries(store, shown, columns, cache)
     printed = published_cells(store, suites, [column.metric for column in columns]) if published else []
     notes = table_notes(shown, columns, widths or {}, paired=cache is not None, published=bool(printed))
-    for suite in dict.fromkeys(suites):
+    for suite in suites:
         notes += suite_notes(store, suite, precision, columns)
     return Leaderboard(
         headings=(
@@ -108,20 +109,29 @@ def leaderboards(
     )
 
 
-def _current_rows(store: Store, suite: str, precision: str) -> list[Row]:
+def _current_rows(store: Store, suites: Sequence[str], precision: str) -> list[Row]:
+    """Rows of the view, in the order of the suites."""
     answer = store.query(
-        "SELECT * FROM leaderboard WHERE suite = ? AND is_current AND precision = ?", [suite, precision]
+        "SELECT * FROM leaderboard WHERE suite IN (SELECT unnest(?::VARCHAR[])) AND is_current AND precision = ?",
+        [list(suites), precision],
     )
-    if answer.rows:
-        return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+    found = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+    measured = {row["suite"] for row in found}
+    for suite in suites:
+        if suite not in measured:
+            raise _nothing_measured(store, suite, precision)
+    return sorted(found, key=lambda row: suites.index(row["suite"]))
+
+
+def _nothing_measured(store: Store, suite: str, precision: str) -> UsageError:
     files = {name for (name,) in store.query("SELECT suite FROM suites").rows}
     measured = {name for (name,) in store.query("SELECT DISTINCT suite FROM leaderboard").rows}
     if suite not in files | measured:
-        raise unknown("suite", suite, files | measured, lister="genbench list suites")
+        return unknown("suite", suite, files | measured, lister="genbench list suites")
     limited = store.query("SELECT count(*) FROM runs WHERE suite = ? AND limited", [suite]).rows[0][0]
     smoke = f" ({limited} made with --limit do not count)" if limited else ""
     of_features = " from fast features" if precision == "fast" else ""
-    raise UsageError(
+    return UsageError(
         f"{store.file.parent}: no results of suite {suite}{of_features}{smoke}",
         hint=f"`genbench run {suite}{precision_option(precision)}`" + _elsewhere(store, suite, precision),
     )

@@ -186,6 +186,8 @@ def _like_number(text: str) -> bool:
 
 def _width(text: str) -> int:
     """Columns that a terminal gives to the text."""
+    if not text or max(text) < "\u0300":  # before the first combining character, and long before the wide ones
+        return len(text)
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
