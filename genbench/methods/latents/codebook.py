@@ -32,6 +32,12 @@ class Quantiser(Protocol):
 Q = TypeVar("Q", bound=nn.Module)
 
 
+def nearest_entries(vectors: Tensor, entries: Tensor) -> Tensor:
+    """Vectors (M, C), entries (K, C) => index of the entry at the smallest Euclidean distance of each, (M,)."""
+    squared = vectors.square().sum(dim=1, keepdim=True) + entries.square().sum(dim=1)
+    return squared.addmm_(vectors, entries.T, alpha=-2).argmin(dim=1)
+
+
 class QuantisedAutoencoder(nn.Module, Generic[Q]):
     """Encoder, quantiser, decoder.
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genbench.methods.latents.codebook import QuantisedAutoencoder, QuantisedTokenizer
+from genbench.methods.latents.codebook import QuantisedAutoencoder, QuantisedTokenizer, nearest_entries
 from genbench.methods.latents.tokenizer import Encoded
 from genbench.methods.llamagen.settings import CodebookNetwork
 from genbench.methods.transformer.lookup import lookup_table
@@ -34,8 +34,7 @@ class CodebookQuantiser(nn.Module):
         vectors, entries = features.permute(0, 2, 3, 1).flatten(0, 2), self.entries()
         if self.unit:
             vectors = functional.normalize(vectors, dim=1)
-        distances = vectors.square().sum(dim=1, keepdim=True) + entries.square().sum(dim=1)
-        indices = distances.addmm_(vectors, entries.T, alpha=-2).argmin(dim=1).view(len(features), -1)
+        indices = nearest_entries(vectors, entries).view(len(features), -1)
         return Encoded(self.latents(indices, features.shape[2]), indices)
 
     def latents(self, indices: Tensor, height: int | None = None) -> Tensor:

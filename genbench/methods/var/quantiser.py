@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genbench.methods.latents.codebook import QuantisedAutoencoder, QuantisedTokenizer
+from genbench.methods.latents.codebook import QuantisedAutoencoder, QuantisedTokenizer, nearest_entries
 from genbench.methods.latents.tokenizer import Encoded
 from genbench.methods.transformer.lookup import lookup_table
 from genbench.methods.var.settings import MultiScaleNetwork
@@ -82,8 +82,7 @@ class MultiScaleQuantiser(nn.Module):
         if self.cosine:
             found = (functional.normalize(vectors, dim=1) @ functional.normalize(entries, dim=1).T).argmax(dim=1)
         else:
-            distances = vectors.square().sum(dim=1, keepdim=True) + entries.square().sum(dim=1)
-            found = distances.addmm_(vectors, entries.T, alpha=-2).argmin(dim=1)
+            found = nearest_entries(vectors, entries)
         return found.view(len(features), -1)
 
     def grow(self, codes: Tensor, scale: int) -> Tensor:
