@@ -39,7 +39,7 @@ def draw(rows: Sequence[Record], ink: Ink) -> Figure:
 CHART = Chart(
     name="fd-against-n",
     title="Fréchet distance against images",
-    reading="The same runs measured on fewer images: the distance falls with n by its bias alone, which is why rows "
+    reading="The same runs measured on fewer images: on average the distance falls with n by its bias alone, so rows "
     "with another n are never compared. Bars are one standard error.",
     sql="""
 WITH latest AS (
