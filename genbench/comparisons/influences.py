@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from genbench.comparisons.measured import Block
+from genbench.errors import StoreError
+from genbench.store.access import literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -84,11 +86,23 @@ class Influences:
         path = self._cache / block.influence
         if not path.is_file():
             return None
-        table = "read_parquet('" + str(path).replace("'", "''") + "')"
+        table = f"read_parquet({literal(str(path))})"
         if table not in self._columns:
-            rows = self._connection.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()
-            self._columns[table] = {row[0] for row in rows}
+            self._columns[table] = self._described(table, path)
         return table if columns <= self._columns[table] else None
+
+    def _described(self, table: str, path: Path) -> set[str]:
+        import duckdb
+
+        try:
+            # Reading every row finds damage that the file's footer does not show.
+            rows = self._connection.execute(f"SUMMARIZE SELECT * FROM {table}").fetchall()
+        except duckdb.Error as error:
+            raise StoreError(
+                f"{path}: no readable table of influences",
+                hint="delete it: without it errors are taken as independent",
+            ) from error
+        return {row[0] for row in rows}
 
     @property
     def _connection(self) -> DuckDBPyConnection:

@@ -106,6 +106,11 @@ def one_line(error: duckdb.Error) -> str:
     return " ".join(text.split())
 
 
+def literal(text: str) -> str:
+    """`text` as SQL has it, for places that take no parameter."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 @contextmanager
 def exclusive(file: Path, *, timeout: float = TIMEOUT) -> Iterator[None]:
     """Hold the right to write the store's file; it ends with the process, also a killed one.

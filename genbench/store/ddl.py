@@ -12,6 +12,7 @@ from functools import cache
 from importlib import resources
 
 from genbench.digest import digest
+from genbench.store.access import literal
 
 FILES = ("schema.sql", "views.sql", "published.sql")
 """In the order in which they are run."""
@@ -60,4 +61,4 @@ def comments(text: str) -> Iterator[str]:
 
 
 def _quoted(said: list[str]) -> str:
-    return "'" + " ".join(said).replace("'", "''") + "'"
+    return literal(" ".join(said))

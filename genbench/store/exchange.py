@@ -14,7 +14,7 @@ import duckdb
 
 from genbench.errors import StoreError, UsageError
 from genbench.files import write_atomically
-from genbench.store.access import one_line
+from genbench.store.access import literal, one_line
 from genbench.store.store import Store
 
 ARCHIVE = "records.parquet"
@@ -46,11 +46,11 @@ def export(store: Store, folder: Path, form: TableFormat) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         with duckdb.connect() as connection:
             files = [_write_archive(connection, results, paths, folder / ARCHIVE)]
-            connection.execute(f"ATTACH {_literal(str(store.file))} AS store (READ_ONLY); USE store;")
+            connection.execute(f"ATTACH {literal(str(store.file))} AS store (READ_ONLY); USE store;")
             for table in tables:
                 file = folder / f"{table}.{form}"
                 options = "FORMAT parquet" if form == "parquet" else "FORMAT csv, HEADER"
-                connection.execute(f'COPY (FROM "{table}" ORDER BY ALL) TO {_literal(str(file))} ({options})')
+                connection.execute(f'COPY (FROM "{table}" ORDER BY ALL) TO {literal(str(file))} ({options})')
                 files.append(file)
     except (OSError, duckdb.IOException) as error:
         reason = one_line(error) if isinstance(error, duckdb.Error) else error.strerror
@@ -64,7 +64,7 @@ def _write_archive(connection: duckdb.DuckDBPyConnection, results: Path, paths: 
         batch = paths[start : start + _BATCH]
         texts = [(results / path).read_text(encoding="utf-8") for path in batch]
         connection.execute("INSERT INTO records SELECT unnest(?::VARCHAR[]), unnest(?::VARCHAR[])", [batch, texts])
-    connection.execute(f"COPY (FROM records ORDER BY path) TO {_literal(str(file))} (FORMAT parquet)")
+    connection.execute(f"COPY (FROM records ORDER BY path) TO {literal(str(file))} (FORMAT parquet)")
     return file
 
 
@@ -125,7 +125,7 @@ def _records(source: Path) -> Iterator[_Found]:
 def _read_archive(file: Path) -> Iterator[tuple[str, str]]:
     with duckdb.connect() as connection:
         try:
-            rows = connection.execute(f"SELECT path, record FROM read_parquet({_literal(str(file))})")
+            rows = connection.execute(f"SELECT path, record FROM read_parquet({literal(str(file))})")
             while batch := rows.fetchmany(_BATCH):
                 yield from batch
         except duckdb.Error as error:
@@ -158,7 +158,3 @@ def _write(path: Path, found: _Found) -> None:
             f"{path}: cannot be written ({error.strerror})",
             hint="name a folder that can be written with --results; what was merged is kept",
         ) from error
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -80,7 +80,7 @@ def test_a_bare_group_shows_its_help(arguments: tuple[str, ...], capsys: pytest.
         (("show", "published", "ditt"), "no method with published figures named 'ditt'", "did you mean dit"),
         (("show", "published", "DiT-XL"), "no published figures under 'DiT-XL'", "they stand under dit"),
         (("show", "run", "nothing@all"), "no run or record named 'nothing@all'", "`genbench list runs`"),
-        (("sql",), "Missing argument", "`genbench sql --help` shows what it takes"),
+        (("leaderboard",), "Missing argument", "`genbench leaderboard --help` shows what it takes"),
         (("sql", "select 1", "--results", "nowhere"), "nowhere: no folder of results", "--results"),
         (("list", "runs", "--results", "nowhere"), "nowhere: no folder of results", "--results"),
         (("leaderboard", "quick"), "no folder of results", "genbench run"),
