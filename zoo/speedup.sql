@@ -8,7 +8,7 @@ WITH curve AS (
     WHERE suite = 'emoji32-training' AND metric = 'fd@inception-tf' AND is_current
 ),
 goal AS (
-    SELECT arg_max(value, epochs) AS fid FROM curve WHERE training = 'sit-5k-emoji32'
+    SELECT arg_max(value, epochs) AS fid FROM curve WHERE training = 'sit-small-emoji32'
 ),
 reached AS (
     SELECT
@@ -24,6 +24,6 @@ SELECT
     fid,
     coalesce(printf('%.1f', epochs), printf('> %.1f', last)) AS epochs,
     above,
-    round((SELECT epochs FROM reached WHERE training = 'sit-5k-emoji32') / epochs, 2) AS speedup
+    round((SELECT epochs FROM reached WHERE training = 'sit-small-emoji32') / epochs, 2) AS speedup
 FROM reached, goal
 ORDER BY reached.epochs NULLS LAST, training

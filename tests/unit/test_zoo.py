@@ -294,7 +294,7 @@ def test_tokens_are_those_of_the_feature_space_and_are_computed_once(tmp_path):
 def test_every_configuration_builds_a_network_of_the_zoos_size(name):
     """No more than 5 MB of float16, and the classes of emoji32."""
     made = load(name)
-    assert 9e5 < sum(p.numel() for p in build_network(made).parameters()) < 2.5e6
+    assert 5e5 < sum(p.numel() for p in build_network(made).parameters()) < 2.5e6
     if isinstance(made, Model):
         assert made.network.get("num_classes", made.network.get("label_dim")) == 9
 
@@ -318,11 +318,13 @@ def test_every_models_presets_sample_its_images(name, tmp_path):
 
 
 def test_budgets_are_equal_where_training_is_compared():
-    """All but the SiT that was trained twice as long, before the others, and what starts from another's weights."""
-    others = {name: load(name) for name in NAMES if name != "sit-emoji32"}
-    compared = [made for made in others.values() if isinstance(made, Model) and made.initial is None]
-    assert len({made.budget for made in compared}) == 1
-    assert compared[0].budget.batch * compared[0].budget.steps == 320_000
+    """All transformers but the larger SiT, which was trained before the others: equal images, rates and sizes."""
+    others = {name: load(name) for name in NAMES if name not in ("sit-emoji32", "edm-emoji32", "ect-emoji32")}
+    compared = [made for made in others.values() if isinstance(made, Model)]
+    assert len({(made.budget, made.optimiser) for made in compared}) == 1
+    assert compared[0].budget.batch * compared[0].budget.steps == 640_000
+    sizes = [sum(p.numel() for p in build_network(made).parameters()) for made in compared]
+    assert max(sizes) < 1.05 * min(sizes)
 
 
 def test_an_unknown_name_is_told_with_the_nearest(capsys):

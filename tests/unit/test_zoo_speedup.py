@@ -34,7 +34,7 @@ presets.ode = {{ steps = 2 }}
 
 # FID after so many epochs.
 CURVES = {
-    "sit-5k-emoji32": {10.0: 300.0, 20.0: 250.0, 40.0: 210.0, 80.0: 200.0},
+    "sit-small-emoji32": {10.0: 300.0, 20.0: 250.0, 40.0: 210.0, 80.0: 200.0},
     "faster": {10.0: 260.0, 20.0: 199.0, 40.0: 205.0, 80.0: 150.0},
     "at-once": {10.0: 190.0, 80.0: 180.0},
     "never": {10.0: 300.0, 80.0: 200.5},
@@ -57,6 +57,6 @@ def test_epochs_to_the_fid_of_sit_with_bracket_censoring_and_factor(tmp_path: Pa
     assert found.rows == [
         ("at-once", 200.0, "10.0", 0.0, 8.0),
         ("faster", 200.0, "20.0", 10.0, 4.0),
-        ("sit-5k-emoji32", 200.0, "80.0", 40.0, 1.0),
+        ("sit-small-emoji32", 200.0, "80.0", 40.0, 1.0),
         ("never", 200.0, "> 80.0", None, None),
     ]
