@@ -62,7 +62,7 @@ def _torchao(layer: nn.Linear, weights: WeightFormat) -> None:
             config = quantization.Float8WeightOnlyConfig()
         case _:
             groups = PerAxis(0) if layer.in_features % GROUP else PerGroup(GROUP)
-            config = quantization.IntxWeightOnlyConfig(weight_dtype=torch.int4, granularity=groups)
+            config = quantization.IntxWeightOnlyConfig(weight_dtype=torch.int4, granularity=groups)  # type: ignore[attr-defined]
     quantization.quantize_(layer, config)
 
 

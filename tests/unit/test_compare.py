@@ -13,7 +13,7 @@ import pytest
 from genbench.comparisons.compare import Comparison, compare
 from genbench.comparisons.significance import Verdict
 from genbench.contributions import class_contributions, influence_table
-from genbench.errors import UsageError
+from genbench.errors import StoreError, UsageError
 from genbench.metrics.frechet import FrechetDistance, frechet_distance
 from genbench.metrics.labels import Labels
 from genbench.metrics.moments import Moments
@@ -107,6 +107,14 @@ def test_without_influences_errors_are_independent_and_larger(
     fd = between(paired / "results", "toy@a", "toy@b").metrics[0]
     assert not fd.difference.paired
     assert fd.difference.stderr == pytest.approx(math.hypot(*(i.std(ddof=1) / math.sqrt(N) for i in influences)))
+
+
+@pytest.mark.parametrize("keep", [0, 100, -8])
+def test_a_damaged_table_of_influences_is_named(paired: Path, keep: int) -> None:
+    table = paired / "cache" / "features" / "a.parquet"
+    table.write_bytes(table.read_bytes()[:keep])
+    with pytest.raises(StoreError, match=r"a\.parquet: no readable table of influences"):
+        between(paired / "results", "toy@a", "toy@b", cache=paired / "cache")
 
 
 def test_classes_that_moved_come_first(paired: Path) -> None:
