@@ -54,7 +54,8 @@ def test_a_result_that_is_off_disagrees(tmp_path, tensor):
 @pytest.mark.parametrize(
     ("part", "change", "message"),
     [
-        ("gpt_args", {"model_type": "t2i"}, "model_type 't2i'"),
+        ("gpt_args", {"model_type": "t2i"}, "model_type is 't2i'"),
+        ("gpt_args", {"n_kv_head": 2}, "n_kv_head is 2"),
         ("vq_args", {"decoder_ch_mult": [1, 1]}, "encoder_ch_mult is not decoder_ch_mult"),
     ],
 )

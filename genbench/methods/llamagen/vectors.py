@@ -16,10 +16,13 @@ from genbench.methods.llamagen.sampler import LlamaGenSampler
 from genbench.methods.llamagen.settings import CodebookNetwork, LlamaGenNetwork, LlamaGenSettings
 from genbench.methods.networks import build
 from genbench.methods.noise import RecordedNoise
+from genbench.methods.transformer.rotary import BASE
 from genbench.methods.vectors import Comparison, Vectors, compare, worst
 from genbench.schema import check
 
 _CPU = torch.device("cpu")
+_ONLY = {"model_type": "c2i", "cls_token_num": 1, "n_kv_head": None, "ffn_dim_multiplier": None, "rope_base": BASE}
+"""Arguments of the authors' class that the released models of classes have one value of."""
 
 
 def replay(vectors: Vectors) -> Iterator[Comparison]:
@@ -120,9 +123,10 @@ def _sampler(
 
 
 def _network(given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The transformer by the arguments of the authors' constructor. Raises `ConfigError` for one not of classes."""
-    if given.get("model_type", "c2i") != "c2i" or given.get("cls_token_num", 1) != 1:
-        raise ConfigError(f"{where}: model_type {given['model_type']!r}", hint="genbench samples the models of classes")
+    """The transformer by the arguments of the authors' constructor. Raises `ConfigError` for one that genbench has not."""
+    for name, value in _ONLY.items():
+        if given.get(name, value) != value:
+            raise ConfigError(f"{where}: {name} is {given[name]!r}", hint=f"genbench has {name} {value!r}")
     arguments = {key: value for key, value in given.items() if key in LlamaGenNetwork.model_fields}
     return check(LlamaGenNetwork, arguments, where).model_dump()
 
