@@ -61,8 +61,8 @@ def test_prompts_are_found_by_the_images_name(
 
 
 def by_category(folder: Path) -> tuple[Path, list[int]]:
-    """Each image's own prompt for the even ones, the next one's for the odd."""
-    path, own = folder / "bench.csv", [i if i % 2 == 0 else (i + 1) % 24 for i in range(24)]
+    """Each image's own prompt for the even ones, for the odd ones that of the next odd one."""
+    path, own = folder / "bench.csv", [i if i % 2 == 0 else (i + 2) % 24 for i in range(24)]
     rows = (f"{i:04d}.png,{own[i]},{'odd' if i % 2 else 'even'}\n" for i in range(24))
     path.write_text("file_name,prompt,category\n" + "".join(rows))
     return path, own
