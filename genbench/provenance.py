@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -37,6 +38,7 @@ class Provenance(Strict):
     tf32: bool
     deterministic: bool
     argv: list[str]
+    """The command line, less what URLs may hold of secrets: user, password and query."""
 
 
 def collect(device: str) -> Provenance:
@@ -58,8 +60,13 @@ def collect(device: str) -> Provenance:
         device=torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
         tf32=torch.backends.cuda.matmul.allow_tf32,
         deterministic=torch.are_deterministic_algorithms_enabled(),
-        argv=[Path(sys.argv[0]).name, *sys.argv[1:]],
+        argv=[Path(sys.argv[0]).name, *map(_without_secrets, sys.argv[1:])],
     )
+
+
+def _without_secrets(argument: str) -> str:
+    """The argument with every URL cut down to what names a place: no ``user:password@``, no ``?token=…``."""
+    return re.sub(r"(?<=://)(?:[^\s/?#@]*@)?([^\s?#]*)(?:[?#]\S*)?", r"\1", argument)
 
 
 def _version(package: str) -> str | None:

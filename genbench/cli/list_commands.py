@@ -199,6 +199,8 @@ def _metric(name: str) -> dict[str, Any]:
         "version": statistic.version,
         "better": statistic.direction,
         "stderr": statistic.stderr,
+        "bias": statistic.bias,
+        "cost": statistic.cost,
         "reference_needs": sorted(statistic.needs),
         "spaces": [spaces.get(space).name for space in metric.spaces],
     }

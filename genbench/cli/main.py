@@ -30,13 +30,20 @@ from genbench.cli import (
 )
 from genbench.errors import GenbenchError
 
-OK, NO, MISUSE, CRASH, INTERRUPTED = 0, 1, 2, 3, 130
-"""Exit codes: done; the answer is no; misuse; genbench crashed; interrupted, finished shards kept."""
+EXIT_CODES = {
+    0: "done",
+    1: "the answer is no",
+    2: "misuse",
+    3: "genbench crashed",
+    130: "interrupted (work is kept)",
+}
+"""What the exit codes mean."""
+OK, NO, MISUSE, CRASH, INTERRUPTED = EXIT_CODES
 
 app = typer.Typer(
     name="genbench",
     help="Make, keep and defend numbers about image generators.",
-    epilog="Exit codes: 0 done, 1 the answer is no, 2 misuse, 3 genbench crashed, 130 interrupted (work is kept).",
+    epilog=f"Exit codes: {', '.join(f'{code} {meaning}' for code, meaning in EXIT_CODES.items())}.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -63,3 +63,9 @@ def test_every_statistic_names_a_function_that_exists(statistic) -> None:
 def test_listing_metrics_imports_neither_numpy_nor_torch() -> None:
     code = "import sys, genbench.metrics.catalog; sys.exit(bool({'numpy', 'torch'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("statistic", STATISTICS.values(), ids=lambda s: s.name)
+def test_every_statistic_says_what_it_estimates_and_how(statistic) -> None:
+    facts = (statistic.title, statistic.source, statistic.stderr, statistic.bias, statistic.cost)
+    assert all(fact.strip() for fact in facts)

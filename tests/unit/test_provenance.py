@@ -91,3 +91,23 @@ def test_a_machine_without_proc_cpuinfo_names_its_processor(monkeypatch):
 
     monkeypatch.setattr(Path, "read_text", absent)
     assert provenance._processor() == (platform.processor() or platform.machine())
+
+
+@pytest.mark.parametrize(
+    ("argument", "kept"),
+    [
+        ("https://me:secret@example.org:8080/a/b.npz", "https://example.org:8080/a/b.npz"),
+        ("https://example.org/a.npz?token=secret&x=1#secret", "https://example.org/a.npz"),
+        ("--images=s3://key:secret@bucket/x?sig=secret", "--images=s3://bucket/x"),
+        ("sit-*@ode?5", "sit-*@ode?5"),
+        ("what is a#b at me@example.org?", "what is a#b at me@example.org?"),
+    ],
+)
+def test_secrets_in_addresses_stay_out_of_the_recorded_command_line(monkeypatch, argument, kept):
+    monkeypatch.setattr(sys, "argv", ["genbench", "run", argument])
+    assert provenance.collect("cpu").argv == ["genbench", "run", kept]
+
+
+def test_nothing_of_the_environment_is_recorded(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret_of_the_environment")
+    assert "hf_secret" not in provenance.collect("cpu").model_dump_json()

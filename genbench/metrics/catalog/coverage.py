@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from genbench.metrics.balls import IMPROVED, PRDC
-from genbench.metrics.catalog.statistic import BINOMIAL, JACKKNIFE, JACKKNIFE_IN_CLASSES, OVER_IMAGES, Statistic
+from genbench.metrics.catalog.statistic import (
+    BINOMIAL,
+    FIXED_BALLS,
+    JACKKNIFE,
+    JACKKNIFE_IN_CLASSES,
+    MOVING_BALLS,
+    OVER_IMAGES,
+    PAIRS,
+    SWEEP,
+    Statistic,
+)
 
 COVERAGE = (
     Statistic(
@@ -14,6 +24,8 @@ COVERAGE = (
         title="share of generated images within the 3rd-neighbour ball of a reference image",
         source="Kynkäänniemi et al. 2019, arXiv:1904.06991",
         stderr=BINOMIAL,
+        bias=FIXED_BALLS,
+        cost=SWEEP,
         entry="genbench.metrics.precision_recall:measure_precision",
         balls=IMPROVED,
     ),
@@ -25,6 +37,8 @@ COVERAGE = (
         title="share of reference images within the 3rd-neighbour ball of a generated image",
         source="Kynkäänniemi et al. 2019, arXiv:1904.06991",
         stderr=JACKKNIFE,
+        bias=MOVING_BALLS,
+        cost=SWEEP,
         entry="genbench.metrics.precision_recall:measure_recall",
         balls=IMPROVED,
     ),
@@ -36,6 +50,8 @@ COVERAGE = (
         title="share of generated images strictly within the 5th-neighbour ball of a reference image",
         source="Naeem et al. 2020, arXiv:2002.09797 (prdc)",
         stderr=BINOMIAL,
+        bias=FIXED_BALLS,
+        cost=SWEEP,
         entry="genbench.metrics.precision_recall:measure_precision_prdc",
         balls=PRDC,
     ),
@@ -47,6 +63,8 @@ COVERAGE = (
         title="share of reference images strictly within the 5th-neighbour ball of a generated image",
         source="Naeem et al. 2020, arXiv:2002.09797 (prdc)",
         stderr=JACKKNIFE,
+        bias=MOVING_BALLS,
+        cost=SWEEP,
         entry="genbench.metrics.precision_recall:measure_recall_prdc",
         balls=PRDC,
     ),
@@ -58,6 +76,8 @@ COVERAGE = (
         title="mean number of 5th-neighbour balls of the reference that a generated image is in, over 5",
         source="Naeem et al. 2020, arXiv:2002.09797",
         stderr=OVER_IMAGES,
+        bias=FIXED_BALLS,
+        cost=SWEEP,
         entry="genbench.metrics.precision_recall:measure_density",
         balls=PRDC,
     ),
@@ -69,6 +89,8 @@ COVERAGE = (
         title="share of 5th-neighbour balls of the reference that hold a generated image",
         source="Naeem et al. 2020, arXiv:2002.09797",
         stderr=JACKKNIFE,
+        bias="downwards: rises with n, as more images fall into the same balls",
+        cost=SWEEP,
         entry="genbench.metrics.precision_recall:measure_coverage",
         balls=PRDC,
     ),
@@ -80,6 +102,8 @@ COVERAGE = (
         title="coverage within each class of the reference, mean over classes; 0 for a class not generated",
         source="Naeem et al. 2020, arXiv:2002.09797, class by class",
         stderr=JACKKNIFE_IN_CLASSES,
+        bias="downwards, more than that of coverage: a class has fewer images",
+        cost="a sweep over the pairs of each class",
         entry="genbench.metrics.per_class:measure_coverage_per_class",
     ),
     Statistic(
@@ -90,6 +114,8 @@ COVERAGE = (
         title="precision with squared distances rounded to float16, as in the ADM evaluator",
         source="Dhariwal & Nichol 2021, arXiv:2105.05233 (guided-diffusion evaluator)",
         stderr=BINOMIAL,
+        bias="upwards, by ties of float16; else as precision",
+        cost=PAIRS,
         entry="genbench.metrics.half_precision:measure_precision_adm",
     ),
     Statistic(
@@ -100,6 +126,8 @@ COVERAGE = (
         title="recall with squared distances rounded to float16, as in the ADM evaluator",
         source="Dhariwal & Nichol 2021, arXiv:2105.05233 (guided-diffusion evaluator)",
         stderr="none",
+        bias="upwards, by ties of float16; else as recall",
+        cost=PAIRS,
         entry="genbench.metrics.half_precision:measure_recall_adm",
     ),
     Statistic(
@@ -110,6 +138,8 @@ COVERAGE = (
         title="mean greatest ratio of a reference ball's radius to the distance from its centre, k = 3",
         source="Kynkäänniemi et al. 2019, arXiv:1904.06991",
         stderr=OVER_IMAGES,
+        bias=FIXED_BALLS,
+        cost=PAIRS,
         entry="genbench.metrics.memorisation:measure_realism",
     ),
 )

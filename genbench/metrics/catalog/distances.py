@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from genbench.metrics.catalog.statistic import INFLUENCE, INFLUENCE_IN_CLASSES, JACKKNIFE, Statistic
+from genbench.metrics.catalog.statistic import (
+    FRECHET,
+    INFLUENCE,
+    INFLUENCE_IN_CLASSES,
+    JACKKNIFE,
+    PAIRS,
+    UNBIASED,
+    UPWARDS,
+    Statistic,
+)
 
 DISTANCES = (
     Statistic(
@@ -13,6 +22,8 @@ DISTANCES = (
         title="Fréchet distance between Gaussians fitted to the features",
         source="Heusel et al. 2017, arXiv:1706.08500",
         stderr=INFLUENCE,
+        bias=UPWARDS,
+        cost=FRECHET,
         entry="genbench.metrics.frechet:measure_fd",
     ),
     Statistic(
@@ -23,6 +34,8 @@ DISTANCES = (
         title="FD∞: intercept of FD against 1/n over 15 seeded subsets",
         source="Chong & Forsyth 2020, arXiv:1911.07023",
         stderr="none: subsets overlap; fd-corrected has one",
+        bias="that of order 1/n is extrapolated away; that of a finite reference stays",
+        cost="15 Fréchet distances",
         entry="genbench.metrics.small_sample:measure_fd_inf",
     ),
     Statistic(
@@ -33,6 +46,8 @@ DISTANCES = (
         title="Fréchet distance less its bias of order 1/n, by a jackknife of 25 blocks",
         source="Quenouille 1956; Heusel et al. 2017, arXiv:1706.08500",
         stderr="delete-a-block jackknife, 25 blocks",
+        bias="that of order 1/n is removed; what is left is downwards, and large near n = d",
+        cost="26 eigenvalue problems of side d",
         entry="genbench.metrics.small_sample:measure_fd_corrected",
     ),
     Statistic(
@@ -43,6 +58,8 @@ DISTANCES = (
         title="Fréchet distance of each class to the same class of the reference, mean over classes",
         source="Heusel et al. 2017, arXiv:1706.08500, class by class",
         stderr=INFLUENCE_IN_CLASSES,
+        bias="upwards, more than that of fd: a class has fewer images",
+        cost="a Fréchet distance a class",
         entry="genbench.metrics.per_class:measure_fd_per_class",
     ),
     Statistic(
@@ -53,6 +70,8 @@ DISTANCES = (
         title="Fréchet distance over that of held-out real images; over several spaces the mean of the ratios",
         source="Yang et al. 2026, arXiv:2604.28190; denominators in full precision",
         stderr="influence function, joint over the spaces; the denominators are fixed",
+        bias="upwards as that of fd; the denominators have that of the held-out images' number",
+        cost="two Fréchet distances a space",
         entry="genbench.metrics.frechet_forms:measure_fdr",
         joint=True,
     ),
@@ -64,6 +83,8 @@ DISTANCES = (
         title="mean over 256 wavelet packets of their Fréchet distances",
         source="Veeramacheneni et al. 2023, arXiv:2312.15289",
         stderr="influence function",
+        bias=UPWARDS,
+        cost="256 Fréchet distances, each of d/256 coefficients",
         entry="genbench.metrics.frechet_forms:measure_fwd",
         home="pixels/haar4",
     ),
@@ -75,6 +96,8 @@ DISTANCES = (
         title="kernel distance: unbiased squared MMD, kernel (x·y/d + 1)³, over all pairs",
         source="Bińkowski et al. 2018, arXiv:1801.01401",
         stderr=JACKKNIFE,
+        bias=UNBIASED,
+        cost=PAIRS,
         entry="genbench.metrics.kernel:measure_kd",
     ),
     Statistic(
@@ -85,6 +108,8 @@ DISTANCES = (
         title="kernel distance as the mean over 100 random subsets of 1,000, seed 2020",
         source="Bińkowski et al. 2018, arXiv:1801.01401; subsets of torch-fidelity",
         stderr="none: the spread over subsets is no standard error; kd has one",
+        bias="none: an unbiased estimator, to which the draw of subsets adds noise",
+        cost="O(100 · 1,000² d)",
         entry="genbench.metrics.kernel:measure_kd_subsets",
     ),
     Statistic(
@@ -95,6 +120,8 @@ DISTANCES = (
         title="biased squared MMD times 1,000, Gaussian kernel of width 10, on features of length 1",
         source="Jayasumana et al. 2024, arXiv:2401.09603",
         stderr=JACKKNIFE,
+        bias="upwards, by about a constant over n and one over m: each image is compared with itself too",
+        cost=PAIRS,
         entry="genbench.metrics.mmd_rbf:measure_mmd_rbf",
         home="clip-l14-336",
     ),
@@ -106,6 +133,8 @@ DISTANCES = (
         title="sliced squared 2-Wasserstein distance times 3d, 1,000 directions",
         source="Berthet et al. 2026, arXiv:2605.06797; seed and order of torch-fidelity",
         stderr="none",
+        bias="upwards: two samples of one distribution are apart",
+        cost="O(1,000 n d), and 1,000 sorts of n",
         entry="genbench.metrics.mind:measure_mind",
     ),
 )

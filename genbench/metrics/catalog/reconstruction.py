@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from genbench.metrics.catalog.statistic import INFLUENCE, OVER_IMAGES, Statistic
+from genbench.metrics.catalog.statistic import (
+    FRECHET,
+    INFLUENCE,
+    LINEAR,
+    MEAN_OF_IMAGES,
+    OVER_IMAGES,
+    UPWARDS,
+    Statistic,
+)
 
 RECONSTRUCTION = (
     Statistic(
@@ -13,6 +21,8 @@ RECONSTRUCTION = (
         title="peak signal-to-noise ratio to the original in dB, range 255; mean over images",
         source="the field's custom",
         stderr=OVER_IMAGES,
+        bias=MEAN_OF_IMAGES,
+        cost=LINEAR,
         entry="genbench.metrics.pairs:measure_mean_of_pairs",
         home="pixels/psnr",
         layer="psnr",
@@ -25,6 +35,8 @@ RECONSTRUCTION = (
         title="structural similarity to the original, Gaussian window of 11x11, mean over images",
         source="Wang et al. 2004, doi:10.1109/TIP.2003.819861",
         stderr=OVER_IMAGES,
+        bias=MEAN_OF_IMAGES,
+        cost=LINEAR,
         entry="genbench.metrics.pairs:measure_mean_of_pairs",
         home="pixels/ssim",
         layer="ssim",
@@ -37,6 +49,8 @@ RECONSTRUCTION = (
         title="LPIPS distance to the original, VGG-16, version 0.1, mean over images",
         source="Zhang et al. 2018, arXiv:1801.03924",
         stderr=OVER_IMAGES,
+        bias=MEAN_OF_IMAGES,
+        cost=LINEAR,
         entry="genbench.metrics.pairs:measure_mean_of_pairs",
         home="vgg16-lpips/pairs",
         layer="pairs",
@@ -49,6 +63,8 @@ RECONSTRUCTION = (
         title="Fréchet distance of reconstructions to their originals",
         source="Heusel et al. 2017, arXiv:1706.08500",
         stderr=INFLUENCE,
+        bias=UPWARDS,
+        cost=FRECHET,
         entry="genbench.metrics.frechet:measure_fd",
     ),
 )

@@ -22,6 +22,21 @@ JACKKNIFE = "delete-one jackknife over the generated images"
 JACKKNIFE_IN_CLASSES = "delete-one jackknife in each class"
 OVER_IMAGES = "standard deviation over images, over √n"
 
+# Biases that several have: of a value over draws of n generated images, against its limit.
+UPWARDS = "upwards, by about a constant over n where n is well above d: compare equal n"
+UNBIASED = "none: an unbiased estimator"
+MEAN_OF_IMAGES = "none: a mean over images"
+FIXED_BALLS = "none over draws of images; changes with the size of the reference, whose balls shrink as it grows"
+MOVING_BALLS = "changes with n, by the number and the size of the generated images' balls: compare equal n"
+
+# Costs that several have: n generated images and m of the reference, of d numbers each.
+FRECHET = "O(n d² + d³), O(n d² + n³) where n ≤ d"
+PAIRS = "O((n + m)² d), a block of pairs at a time"
+SWEEP = "O((n + m)² d) in one sweep for all of precision, recall, density and coverage"
+CLASSES = "O(n c) for c class scores"
+SPECTRUM = "O(n d² + d³), n and d exchanged where n < d"
+LINEAR = "O(n d)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Statistic:
@@ -33,10 +48,15 @@ class Statistic:
     direction: Direction
     """Which values are better."""
     title: str
+    """The estimator."""
     source: str
     """The paper that defines it."""
     stderr: str
     """What its standard error is. In every case the reference is taken as fixed."""
+    bias: str
+    """How its mean over draws of n images differs from the limit of many."""
+    cost: str
+    """Arithmetic and memory once features are there; n generated images, m of the reference, of d numbers each."""
     entry: str
     """``module:function``, of type `Comparison -> Measurement`; imported when first measured."""
     version: int = 1
