@@ -55,7 +55,7 @@ def test_a_result_that_is_off_disagrees(tmp_path, tensor):
     ("part", "change", "message"),
     [
         ("gpt_args", {"model_type": "t2i"}, "model_type is 't2i'"),
-        ("gpt_args", {"n_kv_head": 2}, "n_kv_head is 2"),
+        ("gpt_args", {"rope_base": 500}, "rope_base is 500"),
         ("vq_args", {"decoder_ch_mult": [1, 1]}, "encoder_ch_mult is not decoder_ch_mult"),
     ],
 )

@@ -21,7 +21,7 @@ from genbench.methods.vectors import Comparison, Vectors, compare, worst
 from genbench.schema import check
 
 _CPU = torch.device("cpu")
-_ONLY = {"model_type": "c2i", "cls_token_num": 1, "n_kv_head": None, "ffn_dim_multiplier": None, "rope_base": BASE}
+_ONLY = {"model_type": "c2i", "cls_token_num": 1, "ffn_dim_multiplier": None, "rope_base": BASE}
 """Arguments of the authors' class that the released models of classes have one value of."""
 
 
@@ -123,7 +123,7 @@ def _sampler(
 
 
 def _network(given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The transformer by the arguments of the authors' constructor. Raises `ConfigError` for one that genbench has not."""
+    """The transformer by the arguments of the authors' constructor. Raises `ConfigError` for another network."""
     for name, value in _ONLY.items():
         if given.get(name, value) != value:
             raise ConfigError(f"{where}: {name} is {given[name]!r}", hint=f"genbench has {name} {value!r}")
