@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from genbench.methods.latents.tokenizer import Tokenizer
 from genbench.methods.networks import build, check_labels, evaluate, parameters
 from genbench.methods.noise import Noise
 from genbench.methods.settings import NetworkSettings
@@ -17,6 +18,7 @@ from genbench.methods.weight_formats import quantise
 
 M = TypeVar("M", bound=nn.Module)
 S = TypeVar("S", bound=NetworkSettings)
+T = TypeVar("T", bound=Tokenizer)
 
 
 class NetworkSampler(ABC, Generic[M, S]):
@@ -43,6 +45,10 @@ class NetworkSampler(ABC, Generic[M, S]):
         self.shape = self.sample_shape(network)
         self.nfe: float | None = None
         self._classes = self.classes(network)
+        self.prepare()
+
+    def prepare(self) -> None:
+        """What a family derives from network and settings once; checks that one goes with the other. Nothing here."""
 
     @torch.inference_mode()
     def sample(self, noise: Noise, labels: Tensor) -> Tensor:
@@ -71,3 +77,22 @@ class NetworkSampler(ABC, Generic[M, S]):
     def sample_shape(self, network: Mapping[str, Any]) -> tuple[int, int, int]:
         """Shape (C, H, W) of one draw and one sample."""
         return network["in_channels"], network["input_size"], network["input_size"]
+
+
+class CodeSampler(NetworkSampler[M, S], Generic[M, S, T]):
+    """A network that samples the codes of a tokenizer, and gives its latents.
+
+    Raises `ConfigError` for a tokenizer of other codes than the network's, besides what `NetworkSampler` does.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: Mapping[str, Any],
+        settings: S,
+        state: dict[str, Tensor] | None,
+        device: torch.device,
+        tokenizer: T,
+    ) -> None:
+        self.tokenizer = tokenizer
+        super().__init__(network=network, settings=settings, state=state, device=device)

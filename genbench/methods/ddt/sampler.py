@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -40,17 +40,10 @@ class DDTSampler(NetworkSampler[DDT, DDTSettings]):
     name = "DDT"
     module = DDT
 
-    def __init__(
-        self,
-        *,
-        network: Mapping[str, Any],
-        settings: DDTSettings,
-        state: dict[str, Tensor] | None,
-        device: torch.device,
-    ) -> None:
-        super().__init__(network=network, settings=settings, state=state, device=device)
-        self._encode = evaluate(self.network.encode, settings, device)
-        self._decode = evaluate(self.network.decode, settings, device)
+    def prepare(self) -> None:
+        """Encoder and decoder are evaluated apart."""
+        self._encode = evaluate(self.network.encode, self.settings, self.device)
+        self._decode = evaluate(self.network.decode, self.settings, self.device)
         self.refreshed: Collection[int] | None = None
         """Steps that compute a new encoder state; chosen by the settings at the first call where none are given."""
         self.slope_weights: Tensor | None = None

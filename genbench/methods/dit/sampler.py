@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from genbench.errors import ConfigError
@@ -25,21 +22,14 @@ class DiTSampler(NetworkSampler[DiT, DiTSettings]):
     name = "DiT"
     module = DiT
 
-    def __init__(
-        self,
-        *,
-        network: Mapping[str, Any],
-        settings: DiTSettings,
-        state: dict[str, Tensor] | None,
-        device: torch.device,
-    ) -> None:
-        super().__init__(network=network, settings=settings, state=state, device=device)
-        if settings.mode == "ddpm" and self.network.out_channels == self.network.in_channels:
+    def prepare(self) -> None:
+        """The schedule; `ConfigError` for a network without the variance that it asks for."""
+        if self.settings.mode == "ddpm" and self.network.out_channels == self.network.in_channels:
             raise ConfigError(
                 "DiT with learn_sigma = false learned no variance, which mode ddpm samples with",
                 hint='set mode = "ddim", or learn_sigma = true for weights that have the variance half',
             )
-        self._schedule = schedule(settings.steps, settings.spacing)
+        self._schedule = schedule(self.settings.steps, self.settings.spacing)
 
     def solve(self, noise: Noise, labels: Tensor) -> Solution:
         """Over the respaced steps, the last one first."""

@@ -15,13 +15,13 @@ from genbench.methods.llamagen.quantiser import CodebookTokenizer
 from genbench.methods.llamagen.settings import LlamaGenSettings
 from genbench.methods.networks import evaluate
 from genbench.methods.noise import Noise
-from genbench.methods.sampler import NetworkSampler
+from genbench.methods.sampler import CodeSampler
 from genbench.methods.solvers import Solution
 from genbench.methods.transformer.rotary import Rotation
 from genbench.methods.truncation import truncate
 
 
-class LlamaGenSampler(NetworkSampler[LlamaGen, LlamaGenSettings]):
+class LlamaGenSampler(CodeSampler[LlamaGen, LlamaGenSettings, CodebookTokenizer]):
     """The transformer with its tokenizer and one preset. See `LlamaGenSettings` for what each setting means.
 
     What it samples are the tokenizer's latents. Raises `ConfigError` for a tokenizer of another number of codes than
@@ -31,26 +31,18 @@ class LlamaGenSampler(NetworkSampler[LlamaGen, LlamaGenSettings]):
     name = "LlamaGen"
     module = LlamaGen
 
-    def __init__(
-        self,
-        *,
-        network: Mapping[str, Any],
-        settings: LlamaGenSettings,
-        state: dict[str, Tensor] | None,
-        device: torch.device,
-        tokenizer: CodebookTokenizer,
-    ) -> None:
-        super().__init__(network=network, settings=settings, state=state, device=device)
-        self.quantiser = tokenizer.quantiser
+    def prepare(self) -> None:
+        """The quantiser, whose codes must be the transformer's, and what every token is evaluated with."""
+        self.quantiser = self.tokenizer.quantiser
         codes = self.network.output.out_features
-        settings.fits({"vocab_size": codes})
-        if codes != tokenizer.codebook_size:
+        self.settings.fits({"vocab_size": codes})
+        if codes != self.tokenizer.codebook_size:
             raise ConfigError(
-                f"the transformer has {codes} codes, its tokenizer {tokenizer.codebook_size}",
+                f"the transformer has {codes} codes, its tokenizer {self.tokenizer.codebook_size}",
                 hint="name the tokenizer that the transformer was trained with under [variants.<name>.decoder]",
             )
-        self._step = evaluate(self.network.step, settings, device)
-        self._rotation = self.network.rotation(device)
+        self._step = evaluate(self.network.step, self.settings, self.device)
+        self._rotation = self.network.rotation(self.device)
 
     def kept(self, state: dict[str, Tensor], network: Mapping[str, Any]) -> dict[str, Tensor]:
         """Everything but the table of rotations, which some files hold and none needs."""

@@ -24,17 +24,10 @@ class MARSampler(NetworkSampler[MAR, MARSettings]):
     name = "MAR"
     module = MAR
 
-    def __init__(
-        self,
-        *,
-        network: Mapping[str, Any],
-        settings: MARSettings,
-        state: dict[str, Tensor] | None,
-        device: torch.device,
-    ) -> None:
-        super().__init__(network=network, settings=settings, state=state, device=device)
-        self.denoise = evaluate(self.network.head, settings, device)
-        self.schedule = schedule(settings.diffusion_steps, "even", "cosine")
+    def prepare(self) -> None:
+        """The diffusion head is evaluated apart from the transformer."""
+        self.denoise = evaluate(self.network.head, self.settings, self.device)
+        self.schedule = schedule(self.settings.diffusion_steps, "even", "cosine")
 
     def classes(self, network: Mapping[str, Any]) -> int | None:
         """The null class is no label."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -28,18 +25,11 @@ class RAESampler(NetworkSampler[DiTDH, RAESettings]):
     name = "DiT^DH"
     module = DiTDH
 
-    def __init__(
-        self,
-        *,
-        network: Mapping[str, Any],
-        settings: RAESettings,
-        state: dict[str, Tensor] | None,
-        device: torch.device,
-    ) -> None:
-        super().__init__(network=network, settings=settings, state=state, device=device)
+    def prepare(self) -> None:
+        """The guide; `UsageError` for autoguidance without one."""
         if self.network.guide is not None:
-            self.weaker = evaluate(self.network.guide, settings, device)
-        elif settings.guidance == "autoguidance":
+            self.weaker = evaluate(self.network.guide, self.settings, self.device)
+        elif self.settings.guidance == "autoguidance":
             raise UsageError(
                 "autoguidance needs a second network, and the variant names none",
                 hint="use a preset without it, or give the card's network a guide",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genbench.errors import ConfigError
 from genbench.methods.noise import Noise
-from genbench.methods.sampler import NetworkSampler
+from genbench.methods.sampler import CodeSampler
 from genbench.methods.solvers import Solution
 from genbench.methods.truncation import truncate
 from genbench.methods.var.network import VAR
@@ -21,7 +21,7 @@ _SMALLEST_UNIFORM = 2.0**-25
 """In place of a uniform draw of 0, which has no logarithm: half of the next larger one."""
 
 
-class VARSampler(NetworkSampler[VAR, VARSettings]):
+class VARSampler(CodeSampler[VAR, VARSettings, MultiScaleTokenizer]):
     """The transformer with its tokenizer and one preset. See `VARSettings` for what each setting means.
 
     What it samples are the tokenizer's latents. Raises `ConfigError` for a tokenizer of other codes than the
@@ -31,18 +31,10 @@ class VARSampler(NetworkSampler[VAR, VARSettings]):
     name = "VAR"
     module = VAR
 
-    def __init__(
-        self,
-        *,
-        network: Mapping[str, Any],
-        settings: VARSettings,
-        state: dict[str, Tensor] | None,
-        device: torch.device,
-        tokenizer: MultiScaleTokenizer,
-    ) -> None:
-        super().__init__(network=network, settings=settings, state=state, device=device)
-        self.quantiser = tokenizer.quantiser
-        settings.fits({"vocab_size": self.quantiser.codebook_size})
+    def prepare(self) -> None:
+        """The quantiser, whose codes must be the transformer's."""
+        self.quantiser = self.tokenizer.quantiser
+        self.settings.fits({"vocab_size": self.quantiser.codebook_size})
         own = (self.network.head.out_features, self.network.word_embed.in_features, self.network.patch_nums)
         theirs = (self.quantiser.codebook_size, self.quantiser.channels, self.quantiser.patch_nums)
         if own != theirs:
