@@ -30,6 +30,7 @@ class Weights(Strict):
     url: str | None = None
     """Published address; none for files that come with genbench."""
     licence: str | None = None
+    """Of the file, as its publisher names it."""
     entry: str | None = None
     """Which state dict of a checkpoint that holds several, such as ``ema``; none for a file that is one."""
     prefix: str | None = Field(default=None, min_length=1)
@@ -40,14 +41,19 @@ class Claim(Strict):
     """A number that the authors published for a variant."""
 
     metric: str
+    """A metric of genbench, by its short name or as ``statistic@space``."""
     value: float
+    """As printed."""
     n: int = 50_000
+    """Images that it was measured on."""
     reference: str | None = None
     """What images were compared with, by its name in ``registry/references``; none when the card does not say."""
     preset: str | None = None
     """The preset that reproduces it; none when no preset of the card does."""
     source: str
+    """Where it is printed: the paper with its table, or an address."""
     note: str | None = None
+    """What else belongs to it."""
 
 
 class Decoder(Strict):
@@ -56,6 +62,7 @@ class Decoder(Strict):
     name: Name
     """``registry/decoders/<name>.toml``."""
     scale: float = Field(default=1.0, gt=0)
+    """By which the sampler's latents are divided."""
     statistics: Weights | None = None
     """Statistics of the latents: ``mean`` and ``std``, ``mean`` and ``var``, or ``latents_scale`` and
     ``latents_bias``."""
@@ -70,9 +77,13 @@ class DecoderCard(Strict):
     """One file of ``registry/decoders``: a network from latents to pixels."""
 
     id: Name
+    """The name of the file."""
     title: str
+    """What it decodes, in words."""
     code: str | None = None
+    """Address of the authors' code."""
     licence: str | None = None
+    """Of that code and its weights."""
     family: Literal["autoencoder-kl", "llamagen", "rae", "var"] = "autoencoder-kl"
     """The autoencoder of latent diffusion, RAE's decoder of a vision encoder's tokens, or LlamaGen's or VAR's
     tokenizer."""
@@ -101,6 +112,7 @@ class Guide(Strict):
     network: dict[str, Any]
     """Its constructor arguments, of the variant's family."""
     weights: Weights
+    """Its weight file."""
     manifest: str | None = None
     """As `Variant.manifest`."""
 
@@ -109,7 +121,9 @@ class Variant(Strict):
     """One set of weights of a method, and how the authors sample from it."""
 
     summary: str
+    """In a few words."""
     dataset: str
+    """What it was trained on; only suites of that data set and resolution run it."""
     resolution: int = Field(gt=0)
     """Side of a generated image, pixels."""
     classes: int = Field(ge=0)
@@ -123,7 +137,9 @@ class Variant(Strict):
     manifest: str | None = None
     """``registry/manifests/<name>.json``, the official keys and shapes that the network must have."""
     weights: Weights | None = None
+    """None for a sampler that needs no file."""
     guide: Guide | None = None
+    """None where no preset is guided by another network."""
     decoder: Decoder | None = None
     """None for models of pixels."""
     checkpoint: Checkpoint | None = None
@@ -131,7 +147,9 @@ class Variant(Strict):
     presets: dict[Name, dict[str, Scalar]] = Field(min_length=1)
     """Named sampler settings."""
     default_preset: Name
+    """Which of them is meant where a run names the variant alone."""
     claims: tuple[Claim, ...] = ()
+    """What the authors printed for it."""
 
     @field_validator("network")
     @classmethod
@@ -160,12 +178,19 @@ class Method(Strict):
     """What a paper is called, where it stands, and which sampler class runs it."""
 
     id: Name
+    """The name of the file."""
     name: str
+    """As the field says it: ``SiT``."""
     title: str
+    """Of the paper."""
     paper: str | None = None
+    """Its arXiv number or address."""
     code: str | None = None
+    """Address of the authors' code."""
     licence: str | None = None
+    """Of that code."""
     year: int | None = None
+    """Of the paper's first version."""
     sampler: str | None = None
     """A family of genbench, or ``module:Class`` of the user's own; none for a method that is unavailable."""
     unavailable: str | None = Field(default=None, min_length=1)
@@ -182,6 +207,7 @@ class MethodCard(Strict):
     """One file of the registry."""
 
     method: Method
+    """The paper."""
     variants: dict[Name, Variant] = Field(default_factory=dict)
     """Empty for a method that is unavailable."""
 

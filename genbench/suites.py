@@ -45,11 +45,15 @@ class _Common(Strict):
     """
 
     id: Name
+    """The name of the file."""
     title: str
+    """In words."""
     dataset: str
+    """What the images are held against, as cards name it."""
     resolution: int = Field(gt=0)
     """Side of the images, pixels; images of another size are refused."""
     metrics: tuple[str, ...] = Field(min_length=1)
+    """Short names, or ``statistic@space``."""
 
 
 class Suite(_Common):
@@ -69,6 +73,7 @@ class Suite(_Common):
     first_seed: int = Field(default=0, ge=0)
     """Seed of image 0 of block 0; block b starts at ``first_seed + b * BLOCK_STRIDE``."""
     labels: LabelPolicy
+    """Classes of the seeds: in turn, each drawn with equal chance, or as the training images have them."""
     runs: tuple[str, ...] = Field(min_length=1)
     """Globs over ``variant@preset`` that a bare ``genbench run`` of this suite means."""
     gates: tuple[Gate, ...] = ()
@@ -84,6 +89,7 @@ class ReconstructionSuite(_Common):
     """A protocol for autoencoders: real images, encoded and decoded, against themselves."""
 
     kind: Literal["reconstruction"]
+    """Tells it from a suite for generative models."""
     crop: Crop
     """Of the originals."""
     images: int = Field(gt=1)
