@@ -30,13 +30,24 @@ def every_command() -> Iterator[tuple[str, Any]]:
 
 def commands() -> str:
     """The page of commands."""
-    sections = [_section(name, command) for name, command in every_command()]
+    found = list(every_command())
+    sections = [_section(name, command) for name, command in found]
     intro = (
         "Data goes to standard output, progress and notes to standard error. Folders are also taken from "
         "`GENBENCH_RESULTS`, `GENBENCH_CACHE`, `GENBENCH_REGISTRY` and `GENBENCH_SUITES`; `GENBENCH_OFFLINE=1` forbids "
         "downloads. What the commands return: [exit codes](exit-codes.md)."
     )
-    return page("Commands", intro, *sections)
+    overview = table(("command", "does"), [(_linked(name), _text(command).split("\n\n")[0]) for name, command in found])
+    return page("Commands", intro, overview, *sections)
+
+
+def _linked(name: str) -> str:
+    return f"[genbench {name}](#genbench-{name.replace(' ', '-')})"
+
+
+def _text(command: Any) -> str:
+    # \f ends what --help shows of a docstring.
+    return prose(inspect.cleandoc(command.help or "").partition("\f")[0])
 
 
 def _section(name: str, command: Any) -> str:
@@ -45,10 +56,8 @@ def _section(name: str, command: Any) -> str:
     options = [p for p in shown if p.param_type_name == "option"]
     usage = " ".join(["genbench", name, *map(_metavar, arguments), "[OPTIONS]"])
     rows = [(_name(p), prose(p.help), _values(command, p), _default(p)) for p in [*arguments, *options]]
-    # \f ends what click shows of a docstring.
-    text = prose(inspect.cleandoc(command.help or "").partition("\f")[0])
     return "\n\n".join(
-        [f"## genbench {name}", text, f"```text\n{usage}\n```", table(("", "", "values", "default"), rows)]
+        [f"## genbench {name}", _text(command), f"```text\n{usage}\n```", table(("", "", "values", "default"), rows)]
     )
 
 
