@@ -37,7 +37,9 @@ def rows(section: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("name", [name for name, _ in every_command()])
-def test_every_command_and_option_is_explained(pages, capsys, name) -> None:
+def test_every_command_and_option_is_explained(
+    pages: dict[str, str], capsys: pytest.CaptureFixture[str], name: str
+) -> None:
     section = sections(pages["reference/commands.md"])[f"genbench {name}"]
     explained = rows(section)
     assert run([*name.split(), "--help"]) == 0
@@ -53,7 +55,7 @@ def options_of(text: str) -> set[str]:
     return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", " ".join(names)))
 
 
-def test_every_metric_is_there_with_its_estimator_bias_cost_and_citation(pages) -> None:
+def test_every_metric_is_there_with_its_estimator_bias_cost_and_citation(pages: dict[str, str]) -> None:
     explained = sections(pages["reference/metrics.md"])
     assert set(ALIASES) == {name.strip("`") for name in rows(explained.pop("Short names")) if name.startswith("`")}
     assert set(explained) == set(STATISTICS)
@@ -63,7 +65,7 @@ def test_every_metric_is_there_with_its_estimator_bias_cost_and_citation(pages) 
             assert facts[fact][0], (name, fact)
 
 
-def test_every_space_is_there_with_its_preprocessing_and_source(pages) -> None:
+def test_every_space_is_there_with_its_preprocessing_and_source(pages: dict[str, str]) -> None:
     explained = sections(pages["reference/spaces.md"])
     assert set(explained) == set(SPACES)
     for name, section in explained.items():
@@ -89,7 +91,7 @@ def models_within(model: type[BaseModel]) -> Iterator[tuple[str, set[str]]]:
         ("reference/suites.md", ReconstructionSuite),
     ],
 )
-def test_every_key_of_cards_and_suites_is_explained(pages, page, model) -> None:
+def test_every_key_of_cards_and_suites_is_explained(pages: dict[str, str], page: str, model: type[BaseModel]) -> None:
     explained = sections(pages[page])
     for name, keys in models_within(model):
         told = rows(explained[name])
@@ -97,7 +99,7 @@ def test_every_key_of_cards_and_suites_is_explained(pages, page, model) -> None:
             assert told[f"`{key}`"][2], f"{name}.{key} has no docstring"
 
 
-def test_every_key_of_presets_is_there(pages) -> None:
+def test_every_key_of_presets_is_there(pages: dict[str, str]) -> None:
     text = pages["reference/presets.md"]
     shared, families = rows(text.partition("\n## ")[0]), sections(text)
     models = settings_models()
@@ -113,13 +115,13 @@ def test_docstrings_of_fields_are_found_in_bases_and_below_the_field() -> None:
     assert "kind" in said
 
 
-def test_every_exit_code_is_there(pages) -> None:
+def test_every_exit_code_is_there(pages: dict[str, str]) -> None:
     assert {f"`{code}`": [meaning] for code, meaning in EXIT_CODES.items()}.items() <= rows(
         pages["reference/exit-codes.md"]
     ).items()
 
 
-def test_every_table_of_the_store_is_there_with_every_column_explained(pages) -> None:
+def test_every_table_of_the_store_is_there_with_every_column_explained(pages: dict[str, str]) -> None:
     explained = sections(pages["reference/store.md"], "### ")
     assert {"runs", "measurements", "leaderboard", "pareto", "published"} <= set(explained)
     for name, section in explained.items():

@@ -8,9 +8,9 @@ from genbench.methods.dit.network import DiT
 from genbench.methods.efficiency import count
 from genbench.methods.networks import parameters
 from genbench.methods.noise import SeededNoise
-from genbench.methods.weight_formats import BITS
 from genbench.methods.sit.sampler import SiTSampler
 from genbench.methods.sit.settings import SiTSettings
+from genbench.methods.weight_formats import BITS
 
 D, DEPTH, HEADS, SIDE, CLASSES = 32, 2, 2, 8, 5
 NETWORK = {

@@ -9,9 +9,9 @@ from torch import nn
 
 from genbench.methods.dit.network import DiT
 from genbench.methods.dit.settings import DiTNetwork
+from genbench.methods.initialisation import initialise
 from genbench.methods.transformer.blocks import Attention, modulate
 from genbench.methods.transformer.embeddings import TimestepEmbedder, position_embedding
-from genbench.methods.initialisation import initialise
 
 SMALL = {
     "input_size": 8,
