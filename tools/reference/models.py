@@ -43,16 +43,17 @@ def suites() -> str:
 
 def presets() -> str:
     """The page of presets: what `[variants.NAME.presets]` and `--set` may hold, by family."""
-    shared = set(NetworkSettings.model_fields)
-    parts = []
+    shared, parts = NetworkSettings.model_fields, []
     for name, family in settings_models().items():
-        keys = {key: field for key, field in family.model_fields.items() if key not in shared}
-        parts += [f"## {name}", prose(inspect.getdoc(family)), _keys(family, keys)]
+        inherited = shared if issubclass(family, NetworkSettings) else {}
+        keys = {key: field for key, field in family.model_fields.items() if key not in inherited}
+        note = "" if inherited else "Does not have the shared keys."
+        parts += [f"## {name}", prose(inspect.getdoc(family)), note, _keys(family, keys)]
     return page(
         "Keys of a preset",
-        "Sampler settings, in a card's presets and in `genbench run --set key=value`. All families but those of the "
-        "user's own and of diffusers share:",
-        _keys(NetworkSettings, NetworkSettings.model_fields),
+        "Sampler settings, in a card's presets and in `genbench run --set key=value`. Presets of a class of your own hold "
+        "what the class reads. Families of genbench share, but where it is said:",
+        _keys(NetworkSettings, shared),
         *parts,
     )
 
