@@ -51,8 +51,8 @@ def presets() -> str:
         parts += [f"## {name}", prose(inspect.getdoc(family)), note, _keys(family, keys)]
     return page(
         "Keys of a preset",
-        "Sampler settings, in a card's presets and in `genbench run --set key=value`. Presets of a class of your own hold "
-        "what the class reads. Families of genbench share, but where it is said:",
+        "Sampler settings, in a card's presets and in `genbench run --set key=value`. Presets of a class of your own "
+        "hold what the class reads. Families of genbench share, but where it is said:",
         _keys(NetworkSettings, shared),
         *parts,
     )

@@ -52,6 +52,7 @@ class DDTSettings(NetworkSettings):
     cfg: float = Field(default=2.0, ge=0)
     """Classifier-free guidance: null + cfg·(conditional - null); 1 is off."""
     cfg_start: float = Field(default=0.3, ge=0, le=1)
+    """See `cfg_end`."""
     cfg_end: float = Field(default=1.0, ge=0, le=1)
     """Guided at times between the two, themselves excluded."""
     share: int = Field(default=1, ge=1)

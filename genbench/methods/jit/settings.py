@@ -30,9 +30,11 @@ class JiTSettings(NetworkSettings):
     steps: int = Field(default=50, ge=1)
     """Even steps from noise to data; the last one is Euler's."""
     integrator: Literal["euler", "heun"] = "heun"
+    """Rule of the steps before the last one."""
     cfg: float = Field(default=1.0, ge=0)
     """Classifier-free guidance: null + cfg·(conditional - null); 1 is off."""
     cfg_start: float = Field(default=0.1, ge=0, le=1)
+    """See `cfg_end`."""
     cfg_end: float = Field(default=1.0, ge=0, le=1)
     """Guided at times between the two, themselves excluded; a start of 0 is included."""
     noise_scale: float = Field(default=1.0, gt=0)

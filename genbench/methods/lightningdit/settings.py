@@ -32,6 +32,7 @@ class LightningDiTSettings(NetworkSettings):
     steps: int = Field(default=250, ge=2)
     """Points of the time grid: ``steps - 1`` steps."""
     integrator: Literal["euler", "heun", "midpoint"] = "euler"
+    """Rule of every step."""
     shift: float = Field(default=0.3, gt=0)
     """Times t are moved to shift·t / (1 + (shift - 1)·t); 1 leaves them."""
     cfg: float = Field(default=1.0, ge=0)

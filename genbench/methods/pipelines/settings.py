@@ -36,13 +36,19 @@ class PipelineSettings(Strict):
     """Arguments of the pipeline's call by diffusers' names; what is not given is the pipeline's own default."""
 
     num_inference_steps: int | None = Field(default=None, ge=1)
+    """Steps of the pipeline's scheduler."""
     timesteps: str | None = Field(default=None, pattern=r"^\d+(,\d+)*$")
     """A schedule of one's own, such as ``22,0``."""
     guidance_scale: float | None = Field(default=None, ge=0)
+    """As the pipeline counts it."""
     negative_prompt: str | None = None
+    """What guidance leads away from."""
     eta: float | None = Field(default=None, ge=0)
+    """Size of the noise of schedulers that have one, such as DDIM's."""
     height: int | None = Field(default=None, gt=0)
+    """Of the images, pixels."""
     width: int | None = Field(default=None, gt=0)
+    """Of the images, pixels."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the weights and the arithmetic."""
 

@@ -72,6 +72,7 @@ class RAESettings(NetworkSettings):
     steps: int = Field(default=50, ge=2)
     """Points of the time grid: ``steps - 1`` steps."""
     integrator: Literal["euler", "heun", "midpoint"] = "euler"
+    """Rule of every step."""
     shift: float = Field(default=1.0, gt=0)
     """Times t are moved to shift·t / (1 + (shift - 1)·t); the authors take the root of (values of a latent / 4096)."""
     end: float = Field(default=0.001, ge=0, lt=1)
@@ -81,6 +82,7 @@ class RAESettings(NetworkSettings):
     scale: float = Field(default=1.0, ge=1)
     """other + scale·(prediction - other)."""
     t_min: float = Field(default=0.0, ge=0, le=1)
+    """See `t_max`."""
     t_max: float = Field(default=1.0, ge=0, le=1)
     """Guided at times from one to the other, themselves included; 1 is noise."""
 

@@ -15,6 +15,7 @@ class RectifiedFlowSettings(NetworkSettings):
     steps: int = Field(default=1, ge=1)
     """Evaluations (the authors' N). Euler makes as many steps, heun one for each two, and one of Euler to t = 0."""
     solver: Literal["euler", "heun"] = "euler"
+    """Rule of the steps (see `steps`)."""
     update: Literal["default", "new"] = "default"
     """``default`` follows the velocity; ``new`` mixes the estimate of the data with the noise of the start."""
 

@@ -22,6 +22,7 @@ class REPASettings(NetworkSettings):
     """Settings as the authors count and name them (REPA, ``generate.py`` and ``samplers.py``); t = 1 is noise."""
 
     mode: Literal["ode", "sde"]
+    """Probability-flow ODE, or the reversed SDE."""
     steps: int = Field(ge=1)
     """Steps: of an ODE from 1 to 0; of an SDE ``steps - 1`` noisy ones from 1 to `last_step_size`, and the last."""
     integrator: Literal["euler", "heun"] = "euler"
@@ -29,6 +30,7 @@ class REPASettings(NetworkSettings):
     cfg: float = Field(default=1.0, ge=1)
     """Classifier-free guidance of all channels: null + cfg·(conditional - null); 1 is off."""
     guidance_low: float = Field(default=0.0, ge=0, le=1)
+    """See `guidance_high`."""
     guidance_high: float = Field(default=1.0, ge=0, le=1)
     """Steps that start at a time from low to high, both included, are guided; the others take the conditional alone."""
     path: Literal["linear", "cosine"] = "linear"

@@ -21,6 +21,7 @@ class SiTSettings(NetworkSettings):
     prediction: Literal["velocity", "noise", "score"] = "velocity"
     """What the network was trained to estimate."""
     mode: Literal["ode", "sde"]
+    """Probability-flow ODE, or the reversed SDE."""
     steps: int = Field(ge=2)
     """Points of the time grid: an ODE makes ``steps - 1`` steps, an SDE ``steps - 1`` noisy steps and the last one."""
     integrator: Integrator = "euler"
@@ -30,12 +31,15 @@ class SiTSettings(NetworkSettings):
     cfg_channels: int | None = Field(default=3, ge=1)
     """How many of the first channels are guided (the authors guide three of four); none for all."""
     rtol: float = Field(default=1e-3, gt=0)
+    """See `atol`."""
     atol: float = Field(default=1e-6, gt=0)
     """Tolerances of dopri5."""
     diffusion: DiffusionForm = "sigma"
+    """See `diffusion_norm`."""
     diffusion_norm: float = Field(default=1.0, gt=0)
     """Form and size of the SDE's diffusion coefficient w(t)."""
     last_step: LastStep = "mean"
+    """See `last_step_size`."""
     last_step_size: float = Field(default=0.04, ge=0, lt=1)
     """How an SDE goes from ``1 - last_step_size`` to 1; a size of 0 leaves no last step."""
 
