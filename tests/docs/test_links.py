@@ -26,6 +26,16 @@ def test_links_out_of_the_documentation_lead_to_files(page: Path) -> None:
     assert [target for target in targets if not target.is_relative_to(inside) and not target.exists()] == []
 
 
+def test_what_pages_take_from_the_readme_is_there() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in (REPOSITORY / "docs").rglob("*.md"))
+    sections = re.findall(r'^--8<-- "README\.md:(.+)"$', text, re.MULTILINE)
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert len(sections) >= 3
+    for section in sections:
+        start, end = (readme.index(f"<!-- --8<-- [{edge}:{section}] -->") for edge in ("start", "end"))
+        assert start < end
+
+
 def test_the_tests_of_every_promise_of_security_exist() -> None:
     rows = re.findall(
         r"^\| (.+) \| (.+) \| (.+) \|$", (REPOSITORY / "SECURITY.md").read_text(encoding="utf-8"), re.MULTILINE
