@@ -24,7 +24,7 @@ def test_three_runs_end_in_a_leaderboard(measured: Measured) -> None:
     board = first.out.splitlines()
     assert "FD (effnet-lite0) ↓" in board[0]
     assert "Recall (effnet-lite0) ↑" in board[0]
-    assert sorted(line.split()[0] for line in board[2:5]) == RUNS
+    assert sorted(line.split()[1] for line in board[2:5]) == RUNS
     assert "± is one standard error over draws of the generated images" in first.out
     assert "n = 24 in 1,280 dimensions is biased upwards" in first.out
     assert (measured.world.results / "genbench.duckdb").is_file()
@@ -126,7 +126,7 @@ def test_set_makes_a_run_of_its_own(world: World) -> None:
     assert changed.run.given == {"mode": "ode", "steps": 4}
     assert changed.costs.nfe == 3
     assert changed.run.digest != plain.run.digest
-    assert {line.split()[0] for line in board.splitlines()[2:4]} == {"tiny@ode2", "tiny@ode2+steps=4"}
+    assert {line.split()[1] for line in board.splitlines()[2:4]} == {"tiny@ode2", "tiny@ode2+steps=4"}
 
 
 def test_a_limited_run_enters_no_leaderboard(world: World, genbench: Callable[..., Answer]) -> None:
@@ -171,7 +171,8 @@ def test_a_run_that_fails_does_not_stop_the_next(world: World) -> None:
     world.add_card(misfit.replace("depth = 1", "depth = 2"), "misfit")
     answer = world.run("cheap", "-m", "misfit", "-m", "tiny")
     assert answer.code == 1
-    assert "error: misfit@ode2: the weights do not fit the network: missing blocks.1." in answer.err
+    weights = world.registry / "weights" / "tiny.safetensors"
+    assert f"error: misfit@ode2: {weights}: the weights do not fit the network: missing blocks.1." in answer.err
     assert "hint: check the card's network against the file" in answer.err
     assert [record.run.name for record in world.records() if record.run] == ["tiny@ode2"]
     assert "tiny@ode2" in answer.out

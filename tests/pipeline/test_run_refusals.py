@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     [
         (("tinny",), "no suite named 'tinny'", "did you mean tiny?"),
         (("nosuch.toml",), "nosuch.toml: cannot be read", ""),
-        (("tiny", "-m", "tinny"), "no method named 'tinny'", "did you mean tiny?"),
+        (("tiny", "-m", "tinny"), "no method named 'tinny'", "did you mean tiny"),
         (("tiny", "-m", "tiny@sde3"), "no preset named 'sde3' in variant tiny", "sde2"),
         (("tiny", "-m", "zzz*"), "no method named 'zzz*'", "genbench list methods"),
         (("tiny", "--set", "stesp=3"), "unknown key 'stesp'", "did you mean steps"),
