@@ -7,5 +7,6 @@ from hypothesis import settings
 settings.register_profile("genbench", derandomize=True, deadline=None)
 settings.load_profile("genbench")
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; torch, which is not imported yet, would take them all
+# Workers share the cores, and torch, which is not imported yet, would take them all.
+if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
