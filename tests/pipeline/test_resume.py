@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Answer, Measured, World
 
-COMMAND = ("tiny", "-m", "tiny@sde2", "--set", "steps=40", "--shard-size", "6")
+COMMAND = ("tiny", "-m", "tiny@sde2", "--set", "steps=200", "--shard-size", "6")
 SHARDS = 4
 """24 images in shards of 6."""
 
