@@ -14,7 +14,7 @@ import torch
 from genbench.cards import DecoderCard, decoder_files, load_decoder
 from genbench.digest import digest
 from genbench.engine.memory import Halving
-from genbench.errors import StoreError, UsageError, unknown
+from genbench.errors import UsageError, unknown
 from genbench.evaluation import Questions, Subject, parse_metrics
 from genbench.images.batch import ImageBatch
 from genbench.images.crop import Prepared
@@ -25,7 +25,7 @@ from genbench.methods.latents.tokenizer import CodebookUsage, Reconstruction, To
 from genbench.methods.loading import DecoderOnDisk, find_decoder, load_image_decoder
 from genbench.metrics.labels import Labels
 from genbench.precision import Precision
-from genbench.records import MeasurementFacts, Record, RunFacts, SuiteFacts, read_record
+from genbench.records import MeasurementFacts, Record, RunFacts, SuiteFacts, latest_record
 from genbench.score import Settings, score_pairs
 from genbench.shards import ShardCache, split
 from genbench.suites import ReconstructionSuite
@@ -168,8 +168,15 @@ def measured(
             weights_sha256=found.weights.sha256,
         ),
     }
-    if earlier := _earlier(results / suite.id / name, protocol.digest, made.digest):
-        return earlier
+
+    def same(record: Record) -> bool:
+        return (
+            record.suite is not None and record.suite.digest == protocol.digest and record.images.digest == made.digest
+        )
+
+    if earlier := latest_record(results / suite.id / name, same):
+        path, record = earlier
+        return record, path
     subject = Subject(
         title=name,
         digest=digest({"files": made.digest}),
@@ -185,17 +192,6 @@ def measured(
     )
     measurements = (*record.measurements, *_of_codes(facts, n))
     return record.model_copy(update={**known, "costs": costs, "measurements": measurements}), None
-
-
-def _earlier(folder: Path, suite_digest: str, images_digest: str) -> tuple[Record, Path] | None:
-    for path in sorted(folder.glob("*.json"), reverse=True):
-        try:
-            record = read_record(path)
-        except StoreError:
-            continue
-        if record.suite and (record.suite.digest, record.images.digest) == (suite_digest, images_digest):
-            return record, path
-    return None
 
 
 def _of_codes(facts: Sequence[Mapping[str, Any]], n: int) -> Iterator[MeasurementFacts]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -298,6 +298,18 @@ def parse_record(text: str, where: str) -> Record:
     if not intact:
         raise StoreError(f"{where}: was changed after it was written", hint="restore it from git, or delete it")
     return record
+
+
+def latest_record(folder: Path, wanted: Callable[[Record], bool]) -> tuple[Path, Record] | None:
+    """The newest record of a run's folder that is wanted; unreadable ones are passed over."""
+    for path in sorted(folder.glob("*.json"), reverse=True):
+        try:
+            record = read_record(path)
+        except StoreError:
+            continue
+        if wanted(record):
+            return path, record
+    return None
 
 
 def record_files(results: Path) -> Iterator[Path]:

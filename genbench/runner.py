@@ -36,8 +36,8 @@ from genbench.records import (
     Record,
     RunFacts,
     SuiteFacts,
+    latest_record,
     new_id,
-    read_record,
     write_record,
 )
 from genbench.shards import ShardCache, split
@@ -186,20 +186,14 @@ class Block:
 
     def finished(self) -> Path | None:
         """The record of a call that measured the same thing."""
-        folder = self.settings.results / self.protocol.suite.id / self.run.name
-        for path in sorted(folder.glob("*.json"), reverse=True):
-            try:
-                record = read_record(path)
-            except StoreError:
-                continue
-            same = record.suite and record.run and record.suite.digest == self.protocol.digest
-            if same and (record.images.digest, record.block, record.images.n) == (
-                self.subject.digest,
-                self.number,
-                self.n,
-            ):
-                return path
-        return None
+        wanted = (self.protocol.digest, self.subject.digest, self.number, self.n)
+
+        def same(record: Record) -> bool:
+            suite = record.suite.digest if record.suite and record.run else None
+            return (suite, record.images.digest, record.block, record.images.n) == wanted
+
+        found = latest_record(self.settings.results / self.protocol.suite.id / self.run.name, same)
+        return found[0] if found else None
 
 
 def blocks(protocol: Protocol, runs: Sequence[Run], settings: Settings) -> list[Block]:

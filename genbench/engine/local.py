@@ -61,17 +61,23 @@ def fill(job: Job, cache: ShardCache, advance: Callable[[int], None]) -> None:
     A shard is written when all its images are done; what was written stays when a later one fails.
     Raises `FeatureError` when a network gives NaN or infinity.
     """
+    extract = Halving(job.extract, "feature extraction")
     for work in job.plan.work:
-        _fill_shard(job, work, cache, advance)
+        _fill_shard(job, extract, work, cache, advance)
 
 
-def _fill_shard(job: Job, work: Work, cache: ShardCache, advance: Callable[[int], None]) -> None:
+def _fill_shard(
+    job: Job,
+    extract: Halving[dict[str, Tensor]],
+    work: Work,
+    cache: ShardCache,
+    advance: Callable[[int], None],
+) -> None:
     shard = work.shard
     parts: dict[str, list[npt.NDArray[Any]]] = {space: [] for space in work.spaces}
     collector = Collector()
     if job.device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats(job.device)
-    extract = Halving(job.extract, "feature extraction")
     making = extracting = 0.0
     seen = 0
     batches = collector.watch(job.images.batches(shard.first, shard.size, job.batch_size))
