@@ -3,12 +3,57 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import secrets
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-TEMPORARY = ".tmp"
-"""Suffix of files that are not complete yet; left behind only by a process that was killed."""
+ABANDONED = 3600.0
+"""Seconds without a change after which a temporary file is a leftover, whichever machine's process began it."""
+
+_TEMPORARY = re.compile(r"\..+\.(?P<machine>[^.]*)-(?P<process>\d+)-[0-9a-f]{6}\.tmp")
+
+
+def temporary_name(name: str) -> str:
+    """Another name for a file that is not complete yet; it says which process of which machine is at it."""
+    return f".{name}.{_machine()}-{os.getpid()}-{secrets.token_hex(3)}.tmp"
+
+
+def leftovers(folder: Path) -> Iterator[Path]:
+    """Temporary files below `folder` that no process is at any more: what killed ones left behind.
+
+    A process of this machine that is gone left its files at once, one of another machine after `ABANDONED` seconds.
+    """
+    for path in sorted(folder.rglob(".*.tmp")):
+        named = _TEMPORARY.fullmatch(path.name)
+        if named and not _in_work(path, named["machine"], int(named["process"])):
+            yield path
+
+
+def _machine() -> str:
+    return portable_name(platform.node().partition(".")[0])
+
+
+def _in_work(path: Path, machine: str, process: int) -> bool:
+    if machine == _machine() and os.name == "posix":
+        return _lives(process)
+    try:
+        return time.time() - path.stat().st_mtime < ABANDONED
+    except FileNotFoundError:  # completed meanwhile
+        return True
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # nothing is sent
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 def write_atomically(path: Path, *parts: bytes | bytearray | memoryview) -> None:
@@ -18,7 +63,7 @@ def write_atomically(path: Path, *parts: bytes | bytearray | memoryview) -> None
     Raises `OSError`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(3)}{TEMPORARY}")
+    temporary = path.with_name(temporary_name(path.name))
     try:
         with temporary.open("wb") as file:
             for part in parts:

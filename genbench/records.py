@@ -13,7 +13,7 @@ from pydantic import Field
 
 from genbench.digest import digest
 from genbench.errors import StoreError
-from genbench.files import TEMPORARY, write_atomically
+from genbench.files import temporary_name, write_atomically
 from genbench.precision import Precision
 from genbench.provenance import Provenance
 from genbench.schema import Strict
@@ -229,7 +229,7 @@ def check_writable(results: Path) -> None:
 
     Raises `StoreError` when it cannot.
     """
-    probe = results / f".probe-{secrets.token_hex(4)}{TEMPORARY}"
+    probe = results / temporary_name("probe")
     try:
         results.mkdir(parents=True, exist_ok=True)
         probe.touch()

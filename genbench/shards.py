@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from genbench import console
 from genbench.errors import FeatureError, StoreError
-from genbench.files import TEMPORARY, portable_name, write_atomically
+from genbench.files import portable_name, write_atomically
 
 MAGIC = b"genbench-shard-1"
 TRAILER = len(MAGIC) + hashlib.sha256().digest_size
@@ -171,10 +171,6 @@ class ShardCache:
         for path in sorted(self.root.glob("*/*/*.npy")):
             if not _sound(path):
                 yield path
-
-    def litter(self) -> Iterator[Path]:
-        """Temporary files of interrupted writes."""
-        yield from self.root.rglob(f".*{TEMPORARY}")
 
     def remove(self, entry: Entry) -> None:
         """Delete everything of one set of images."""

@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("genbench", derandomize=True, deadline=None)
@@ -10,3 +11,8 @@ settings.load_profile("genbench")
 # Workers share the cores, and torch, which is not imported yet, would take them all.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of `tests/torture`; pytest takes them from here alone."""
+    parser.addoption("--torture-kills", type=int, default=10, help="moments at which a run is killed, of each kind")

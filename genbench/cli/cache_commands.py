@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from genbench import console
-from genbench.cli.options import CacheOption
+from genbench.cli.options import CacheOption, ResultsOption
 from genbench.cli.output import print_rows
 from genbench.cli.store_commands import FormatOption
-from genbench.paths import cache_folder
+from genbench.paths import cache_folder, results_folder
 from genbench.report.tables import Format
 
 cache_app = typer.Typer(help="Look after the cache of features.", no_args_is_help=True)
@@ -57,16 +57,22 @@ def prune(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Remove all features; weights stay.")] = False,
     cache: CacheOption = None,
+    results: ResultsOption = None,
 ) -> None:
-    """Remove damaged shards and what interrupted writes left behind; with an option, old or all features too."""
+    """Remove damaged shards, and what killed processes left in the cache and among the results.
+
+    With an option, old or all features too. Files that a process is still writing stay.
+    """
+    from genbench.files import leftovers
     from genbench.shards import ShardCache
 
-    shards = ShardCache(cache_folder(cache))
-    removed = [*shards.litter(), *shards.damaged()]
+    folder = cache_folder(cache)
+    shards = ShardCache(folder)
+    removed = [*leftovers(folder), *leftovers(results_folder(results)), *shards.damaged()]
     for path in removed:
         path.unlink(missing_ok=True)
-    oldest = time.time() if everything else time.time() - older_than * 86_400 if older_than is not None else None
-    entries = [] if oldest is None else [entry for entry in shards.entries() if entry.used <= oldest]
+    limit = None if older_than is None else time.time() - older_than * 86_400
+    entries = [entry for entry in shards.entries() if everything or (limit is not None and entry.used <= limit)]
     for entry in entries:
         shards.remove(entry)
     freed = sum(entry.size for entry in entries) / 1e6

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import PIPE
 from typing import TYPE_CHECKING
 
 import pytest
@@ -111,6 +114,11 @@ def test_a_shard_without_its_facts_is_made_again(measured_copy: World, content: 
     assert again.measurements == record.measurements
 
 
+def name_of_a_process_that_ended(name: str) -> str:
+    code = f"from genbench.files import temporary_name; print(temporary_name({name!r}))"
+    return subprocess.run([sys.executable, "-c", code], stdout=PIPE, check=True, text=True).stdout.strip()
+
+
 def test_cache_commands_look_after_what_accidents_leave(measured_copy: World, genbench: Callable[..., Answer]) -> None:
     world = measured_copy
 
@@ -120,7 +128,7 @@ def test_cache_commands_look_after_what_accidents_leave(measured_copy: World, ge
     assert cache("verify").ok().out == ""
     damaged = world.shards()[0]
     flip(damaged)
-    leftover = damaged.with_name(f".{damaged.name}.4711-abcdef.tmp")
+    leftover = damaged.with_name(name_of_a_process_that_ended(damaged.name))
     leftover.write_bytes(b"half a shard")
     verified = cache("verify")
     assert (verified.code, verified.out) == (1, f"{damaged}\n")
@@ -132,6 +140,7 @@ def test_cache_commands_look_after_what_accidents_leave(measured_copy: World, ge
     assert cache("verify").ok().out == ""
     assert "0 sets of images" in cache("prune", "--older-than", "1").ok().err
     assert world.shards() == sound
+    os.utime(sound[0], (time.time() + 86_400,) * 2)  # the clock was set back since
     assert "3 sets of images" in cache("prune", "--all").ok().err
     assert list(world.features.iterdir()) == []
 

@@ -1,10 +1,14 @@
 """Files that are complete or as they were."""
 
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from genbench.files import write_atomically
+from genbench.files import ABANDONED, leftovers, temporary_name, write_atomically
 
 
 def names(folder):
@@ -46,3 +50,34 @@ def test_a_folder_that_is_a_file_is_an_os_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         write_atomically(tmp_path / "file" / "inside", b"x")
+
+
+@pytest.fixture
+def gone():
+    """The id of a process that ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        return process.pid
+
+
+def put(path, seconds_ago=0.0):
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    os.utime(path, (time.time() - seconds_ago,) * 2)
+    return path
+
+
+def test_what_a_process_of_this_machine_left_is_told_from_what_it_is_writing(tmp_path, gone):
+    name = temporary_name("0-1.npy")
+    left = put(tmp_path / "space" / name.replace(f"-{os.getpid()}-", f"-{gone}-"))
+    put(tmp_path / "space" / name, seconds_ago=2 * ABANDONED)
+    put(tmp_path / "space" / "0-1.npy")
+    put(tmp_path / ".notes.tmp", seconds_ago=2 * ABANDONED)  # somebody else's
+    assert list(leftovers(tmp_path)) == [left]
+    assert list(leftovers(tmp_path / "absent")) == []
+
+
+def test_what_another_machine_writes_is_left_alone_for_an_hour(tmp_path, gone):
+    put(tmp_path / f".a.elsewhere-{gone}-012abc.tmp")
+    put(tmp_path / f".b.elsewhere-{gone}-012abc.tmp", seconds_ago=-ABANDONED)  # its clock is ahead
+    left = put(tmp_path / f".c.elsewhere-{os.getpid()}-012abc.tmp", seconds_ago=2 * ABANDONED)
+    assert list(leftovers(tmp_path)) == [left]

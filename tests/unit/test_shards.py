@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genbench.errors import FeatureError, StoreError
+from genbench.files import temporary_name
 from genbench.shards import MAGIC, SHARD_IMAGES, TRAILER, Shard, ShardCache, joined, space_folder, split
 
 SHARD = Shard(2000, 5)
@@ -145,7 +146,7 @@ def test_a_write_that_fails_leaves_the_shard_that_was_there(cache, monkeypatch):
         written(cache, ARRAY + 1)
     assert "--cache" in caught.value.hint
     assert path.read_bytes() == before
-    assert list(cache.litter()) == []
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_facts_are_kept_beside_the_shards(cache):
@@ -175,11 +176,9 @@ def test_entries_say_what_the_cache_holds(cache):
     assert [entry.folder.name for entry in cache.entries()] == ["more"]
 
 
-def test_litter_of_a_killed_process_is_found_and_is_no_shard(cache):
+def test_what_a_killed_process_left_is_no_shard(cache):
     path = written(cache)
-    left = path.with_name(f".{path.name}.123-abc.tmp")
-    left.write_bytes(b"half")
-    assert list(cache.litter()) == [left]
+    path.with_name(temporary_name(path.name)).write_bytes(b"half")
     assert list(cache.damaged()) == []
     assert next(iter(cache.entries())).shards == 1
 

@@ -1,0 +1,67 @@
+"""Killed at any moment, the same command ends in the numbers of an undisturbed run, and nothing is left lying about."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.conftest import World, call, make_world
+from tests.torture.conftest import COMMAND, Child, Forks, Undisturbed, kept, litter
+
+PHASES = ("sampling", "extraction", "shards", "metrics", "record", "store")
+
+
+def resumes(forks: Forks, world: World, undisturbed: Undisturbed) -> None:
+    """The same command once more, then `genbench cache prune`: all is as if nothing had happened."""
+    sound = {path: path.stat().st_mtime_ns for path in world.shards()}
+    forks.run(world, *COMMAND).ok()
+    assert sound.items() <= {path: path.stat().st_mtime_ns for path in world.shards()}.items(), "a shard was made again"
+    assert kept(world) == undisturbed.kept
+    call("cache", "prune", "--cache", world.cache, "--results", world.results).ok()
+    assert litter(world) == []
+    assert kept(world) == undisturbed.kept, "pruning removes nothing that counts"
+
+
+def chosen(steps: int, kills: int) -> list[int]:
+    """So many of the steps, evenly spread, the first and the last among them."""
+    return sorted({round(i * (steps - 1) / (kills - 1)) for i in range(kills)})
+
+
+def test_killed_before_a_change_of_files(forks: Forks, undisturbed: Undisturbed, tmp_path: Path, kills: int) -> None:
+    steps = undisturbed.child.events("step")
+    for step in chosen(len(steps), kills):
+        world = make_world(tmp_path / str(step))
+        assert forks.run(world, *COMMAND, kill_at=step).code == -signal.SIGKILL, steps[step]
+        resumes(forks, world, undisturbed)
+
+
+def begun(child: Child, phase: str) -> bool:
+    return any(event.name == phase for event in child.events("phase"))
+
+
+def span(child: Child, phase: str) -> float:
+    """Seconds from the first beginning of a phase to that of another one; to the end of the run for the last one."""
+    phases = child.events("phase")
+    first = next(i for i, event in enumerate(phases) if event.name == phase)
+    after = next((event for event in phases[first:] if event.name != phase), child.events("step")[-1])
+    return after.seconds - phases[first].seconds
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_killed_at_a_random_moment(
+    forks: Forks, undisturbed: Undisturbed, tmp_path: Path, kills: int, phase: str
+) -> None:
+    for number in range(max(1, kills // len(PHASES))):
+        world = make_world(tmp_path / str(number))
+        child = forks.start(world.arguments(*COMMAND))
+        while not begun(child, phase):
+            time.sleep(0.0005)
+        time.sleep(random.Random(f"{phase} {number}").uniform(0, span(undisturbed.child, phase)))
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        resumes(forks, world, undisturbed)
