@@ -254,6 +254,14 @@ FAMILIES: dict[str, Family] = {
         module="genbench.methods.rae.network:DiTDH",
         tiny=SMALL_DITDH,
     ),
+    "sfd": Family(
+        sampler="genbench.methods.sfd.sampler:SFDSampler",
+        network="genbench.methods.sfd.settings:SFDNetwork",
+        settings="genbench.methods.sfd.settings:SFDSettings",
+        version="1",
+        module="genbench.methods.sfd.network:SemanticFirstDiT",
+        tiny=SMALL_DIT,
+    ),
     "sid": Family(
         sampler="genbench.methods.sid.sampler:SiDSampler",
         network="genbench.methods.edm.settings:EDMNetwork",

@@ -52,6 +52,15 @@ class DrawSettings(NetworkSettings):
             )
 
 
+class ContrastSettings(NetworkSettings):
+    """Away from a worse prediction of the same state: other + scale·(prediction - other)."""
+
+    guidance: Literal["none", "cfg", "autoguidance"] = "none"
+    """Away from the prediction without a class, or from the guide's with the same class (arXiv:2406.02507)."""
+    scale: float = Field(default=1.0, ge=1)
+    """other + scale·(prediction - other)."""
+
+
 class TransformerNetwork(Strict):
     """Arguments of every diffusion transformer of one width, by the names of DiT's constructor."""
 

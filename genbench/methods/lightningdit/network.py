@@ -109,8 +109,12 @@ class LightningDiT(nn.Module):
     def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         """x (N, C, H, W), times t (N,) in [0, 1], labels y (N,) => velocity (N, C, H, W)."""
         x = self.x_embedder(x) + self.pos_embed
-        condition = self.t_embedder(t) + self.y_embedder(y)
+        condition = self.embed_time(t) + self.y_embedder(y)
         rotation = self.feat_rope() if self.feat_rope is not None else None
         for block in self.blocks:
             x = block(x, condition, rotation)
         return unpatchify(self.final_layer(x, condition), self.patch_size, self.out_channels)[:, : self.in_channels]
+
+    def embed_time(self, t: Tensor) -> Tensor:
+        """Times (N,) => (N, D)."""
+        return self.t_embedder(t)  # type: ignore[no-any-return]

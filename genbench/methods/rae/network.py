@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from genbench.methods.autoguidance import GuidedNetwork
 from genbench.methods.lightningdit.network import lightning_block
 from genbench.methods.transformer.blocks import FinalLayer, Norm
 from genbench.methods.transformer.embeddings import (
@@ -40,7 +41,7 @@ class FourierEmbedder(nn.Module):
         return self.mlp(torch.cat([angle.sin(), angle.cos()], dim=1))  # type: ignore[no-any-return]
 
 
-class DiTDH(nn.Module):
+class DiTDH(GuidedNetwork):
     """The transformer. Argument names are those of the official constructor; pairs are (encoder, head).
 
     Args:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genbench.errors import UsageError
-from genbench.methods.guidance import guide, predictions
-from genbench.methods.networks import evaluate
+from genbench.methods.autoguidance import ContrastSampler
 from genbench.methods.noise import Noise
 from genbench.methods.rae.network import DiTDH
 from genbench.methods.rae.settings import RAESettings
-from genbench.methods.sampler import NetworkSampler
 from genbench.methods.solvers import Solution, fixed_step
 from genbench.methods.timeshift import shifted
 
 
-class RAESampler(NetworkSampler[DiTDH, RAESettings]):
+class RAESampler(ContrastSampler[DiTDH, RAESettings]):
     """The transformer, and its guide if it has one, with one preset. See `RAESettings` for what each setting means.
 
     Raises `UsageError` for autoguidance of a network without a guide.
@@ -24,16 +21,6 @@ class RAESampler(NetworkSampler[DiTDH, RAESettings]):
 
     name = "DiT^DH"
     module = DiTDH
-
-    def prepare(self) -> None:
-        """The guide; `UsageError` for autoguidance without one."""
-        if self.network.guide is not None:
-            self.weaker = evaluate(self.network.guide, self.settings, self.device)
-        elif self.settings.guidance == "autoguidance":
-            raise UsageError(
-                "autoguidance needs a second network, and the variant names none",
-                hint="use a preset without it, or give the card's network a guide",
-            )
 
     def solve(self, noise: Noise, labels: Tensor) -> Solution:
         """Along the shifted grid."""
@@ -44,10 +31,6 @@ class RAESampler(NetworkSampler[DiTDH, RAESettings]):
 
     def _guided(self, t: Tensor, x: Tensor, labels: Tensor) -> Tensor:
         s = self.settings
-        if s.guidance == "none" or s.scale == 1 or not len(t) or not s.t_min <= t[0] <= s.t_max:
+        if not len(t) or not s.t_min <= t[0] <= s.t_max:
             return self.evaluate(x, t, labels)
-        if s.guidance == "autoguidance":
-            own, other = self.evaluate(x, t, labels), self.weaker(x, t, labels)
-        else:
-            own, other = predictions(self.evaluate, x, t, labels, self.network.num_classes)
-        return guide(own, other, s.scale, None, rest=own)
+        return self.contrasted(x, t, labels)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from genbench.methods.settings import NetworkSettings, check_interval, check_rotary
+from genbench.methods.settings import ContrastSettings, check_interval, check_rotary
 from genbench.schema import Strict
 
 Pair = tuple[PositiveInt, PositiveInt]
@@ -66,7 +66,7 @@ class ImageDecoderNetwork(DecoderNetwork):
     """Of the channels of images in [0, 1]."""
 
 
-class RAESettings(NetworkSettings):
+class RAESettings(ContrastSettings):
     """Settings as the authors count and name them (RAE, ``sample_ddp.py`` and its configurations)."""
 
     steps: int = Field(default=50, ge=2)
@@ -77,10 +77,6 @@ class RAESettings(NetworkSettings):
     """Times t are moved to shift·t / (1 + (shift - 1)·t); the authors take the root of (values of a latent / 4096)."""
     end: float = Field(default=0.001, ge=0, lt=1)
     """Last time of the grid before its shift; the rest of the way to 0 is not made."""
-    guidance: Literal["none", "cfg", "autoguidance"] = "none"
-    """Away from the prediction without a class, or from the guide's with the same class (arXiv:2406.02507)."""
-    scale: float = Field(default=1.0, ge=1)
-    """other + scale·(prediction - other)."""
     t_min: float = Field(default=0.0, ge=0, le=1)
     """See `t_max`."""
     t_max: float = Field(default=1.0, ge=0, le=1)
