@@ -238,6 +238,14 @@ FAMILIES: dict[str, Family] = {
         module="genbench.methods.edm.network:EDMDenoiser",
         tiny=SMALL_UNET,
     ),
+    "redi": Family(
+        sampler="genbench.methods.redi.sampler:ReDiSampler",
+        network="genbench.methods.redi.settings:ReDiNetwork",
+        settings="genbench.methods.sit.settings:SiTSettings",
+        version="1",
+        module="genbench.methods.redi.network:JointSiT",
+        tiny=SMALL_DIT,
+    ),
     "repa": Family(
         sampler="genbench.methods.repa.sampler:REPASampler",
         network="genbench.methods.repa.settings:REPANetwork",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -34,7 +35,7 @@ class SiTSampler(NetworkSampler[DiT, SiTSettings]):
     """The transformer with one preset. See `SiTSettings` for what each setting means."""
 
     name = "SiT"
-    module = DiT
+    module: ClassVar[type[DiT]] = DiT
     joint_steps = False
     """Let dopri5 choose one step size for the whole batch, as the recorded reference runs did."""
 
