@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from functools import partial
 
 
 class GenbenchError(Exception):
@@ -27,6 +28,10 @@ class GenbenchError(Exception):
     def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)
         self.hint = hint
+
+    def __reduce__(self) -> tuple[partial[GenbenchError], tuple[object, ...]]:
+        """Errors go from the process that met them to the one that tells them."""
+        return partial(type(self), hint=self.hint), self.args
 
 
 class UsageError(GenbenchError):

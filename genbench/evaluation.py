@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,8 +14,10 @@ from torch import Tensor
 
 from genbench import console
 from genbench.digest import digest
+from genbench.engine.engines import Engine
 from genbench.engine.inputs import StoredImages
-from genbench.engine.local import PIXELS, PREVIEW, Images, Job, fill
+from genbench.engine.job import PIXELS, PREVIEW, Images, Job
+from genbench.engine.local import Local
 from genbench.errors import UsageError
 from genbench.features import spaces as feature_spaces
 from genbench.features.extractor import load_extractors
@@ -82,11 +85,22 @@ def parse_metrics(names: Sequence[str], precision: Precision = "exact", *, origi
     return Questions(metrics, spaces)
 
 
+@dataclass(frozen=True)
 class Extraction:
     """The feature networks, loaded when the first image needs them."""
 
-    def __init__(self, spaces: Sequence[Space], *, device: str, cache: Path) -> None:
-        self.spaces, self.device, self.cache = tuple(spaces), device, cache
+    spaces: Sequence[Space]
+    _: KW_ONLY
+    device: str
+    cache: Path
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes to other processes: no networks."""
+        return {"spaces": self.spaces, "device": self.device, "cache": self.cache}
+
+    def on(self, device: str) -> Extraction:
+        """The same networks on another device, not loaded."""
+        return Extraction(self.spaces, device=device, cache=self.cache)
 
     @cached_property
     def _extract(self) -> Callable[[Tensor], dict[str, Tensor]]:
@@ -151,17 +165,25 @@ def plan_subject(subject: Subject, spaces: Sequence[Space], cache: ShardCache, e
     return make_plan(subject.shards, [*(space.name for space in spaces), *extra], present)
 
 
-def gather(subject: Subject, plan: Plan, extraction: Extraction, cache: ShardCache, *, batch_size: int) -> Features:
-    """Make what the plan misses, then read everything from the cache.
+def gather(
+    subject: Subject,
+    plan: Plan,
+    extraction: Extraction,
+    cache: ShardCache,
+    *,
+    batch_size: int,
+    engine: Engine | None = None,
+) -> Features:
+    """Make what the plan misses, in this process unless an engine is given; then read everything from the cache.
 
     Raises what reading images, sampling and extracting raise; finished shards are kept.
     """
     folders = _folders(extraction.spaces)
     if plan.work:
-        job = Job(subject.open(), subject.digest, plan, folders, extraction, batch_size, extraction.device)
+        job = Job(subject.open, subject.digest, plan, folders, extraction, batch_size, extraction.device)
         cache.describe(subject.digest, subject.title)
         with console.progress(subject.title, plan.images, done=plan.images - plan.missing) as progress:
-            fill(job, cache, progress.advance)
+            (engine or Local()).fill(job, cache, progress.advance)
     by_space = {
         space.name: joined(
             space.name, [cache.read(subject.digest, folders[space.name], shard) for shard in subject.shards]
@@ -178,7 +200,7 @@ DEVIATION_IMAGES = 256
 
 
 def gather_exact(
-    subject: Subject, extraction: Extraction, cache: ShardCache, *, batch_size: int
+    subject: Subject, extraction: Extraction, cache: ShardCache, *, batch_size: int, engine: Engine | None = None
 ) -> dict[str, npt.NDArray[np.float32]] | None:
     """Exact features of the first 256 images (of all, if there are fewer) beside fast ones; None beside exact ones.
 
@@ -189,7 +211,8 @@ def gather_exact(
     first = subject.first(DEVIATION_IMAGES)._replace(title=f"{subject.title}, exact features of the first")
     spaces = [space.at("exact") for space in extraction.spaces]
     exact = Extraction(spaces, device=extraction.device, cache=extraction.cache)
-    return gather(first, plan_subject(first, spaces, cache), exact, cache, batch_size=batch_size).by_space
+    plan = plan_subject(first, spaces, cache)
+    return gather(first, plan, exact, cache, batch_size=batch_size, engine=engine).by_space
 
 
 def pixels(subject: Subject, space: str, cache: ShardCache) -> npt.NDArray[np.uint8]:

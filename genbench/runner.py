@@ -10,21 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from genbench import console, provenance
 from genbench.answers import Evidence, answers, numbered_labels
 from genbench.digest import digest
-from genbench.engine.inputs import SampledImages
-from genbench.engine.local import PIXELS, PREVIEW
+from genbench.engine.engines import Engine
+from genbench.engine.job import PIXELS, PREVIEW
+from genbench.engine.local import Local
+from genbench.engine.recipe import Recipe
 from genbench.errors import GenbenchError, StoreError, UsageError
 from genbench.evaluation import Extraction, Features, Subject, gather, gather_exact, pixels, plan_subject
 from genbench.images.datasets import training_labels
 from genbench.images.grid import grid, write_png
-from genbench.methods.efficiency import Efficiency, count
-from genbench.methods.families import Sampler
-from genbench.methods.loading import WeightsOnDisk, find_weights, identity, load_sampler
-from genbench.methods.noise import SeededNoise
+from genbench.methods.loading import WeightsOnDisk, find_weights, identity
 from genbench.methods.runs import Run
 from genbench.metrics.labels import Labels
 from genbench.plan import Plan, labels
@@ -131,7 +129,7 @@ class Block:
         )
         shards = split(suite.seeds(self.number).start, self.n, self.settings.shard_size)
         known = Labels(self._labels) if self.run.variant.classes else None
-        return Subject(self.title, identity, shards, self._open, known)
+        return Subject(self.title, identity, shards, self._recipe(), known)
 
     def _prompted(self) -> dict[str, str]:
         """Prompts can change a pixel where images are made from them."""
@@ -149,33 +147,18 @@ class Block:
             return given.of([f"{seed:010d}.png" for seed in seeds], more=True)
         return given.of((), numbered_labels(self.subject.labels, self.protocol.references.by_space))
 
-    def _open(self) -> SampledImages:
-        return SampledImages(
-            self.sampler,
+    def _recipe(self) -> Recipe:
+        settings, run = self.settings, self.run
+        return Recipe(
+            run=run,
+            weights=self.weights,
             first_seed=self.protocol.suite.seeds(self.number).start,
             labels=self._labels,
-            quantise=self.run.variant.quantise,
-            resolution=self.run.variant.resolution,
-            device=self.settings.device,
-            efficiency=self._efficiency(),
-        )
-
-    def _efficiency(self) -> Efficiency | None:
-        """Counted on the block's first image, which is sampled once more."""
-        seed = self.protocol.suite.seeds(self.number).start
-        label = torch.from_numpy(self._labels[:1]).to(self.settings.device)
-        return count(self.sampler, SeededNoise([seed], self.settings.device), label)
-
-    @cached_property
-    def sampler(self) -> Sampler:
-        """Loaded when the first image is missing."""
-        return load_sampler(
-            self.run,
-            self.weights,
-            self.settings.device,
-            registry=self.settings.registry,
-            prompts=self.prompts.texts if self.prompts else None,
-            allow_pickle=self.settings.allow_pickle,
+            prompts=self.prompts.texts if run.variant.prompted and self.prompts else None,
+            device=settings.device,
+            cache=settings.cache,
+            registry=settings.registry,
+            allow_pickle=settings.allow_pickle,
         )
 
     @cached_property
@@ -232,40 +215,41 @@ def describe_plan(work: Sequence[Block], to_measure: int, measured: int) -> str:
     return "plan: " + "; ".join(parts)
 
 
-def execute(work: Sequence[Block]) -> Iterator[Outcome]:
-    """Carry blocks out one by one; a block that fails does not stop the next one.
+def execute(work: Sequence[Block], engine: Engine | None = None) -> Iterator[Outcome]:
+    """Carry blocks out one by one, in this process unless an engine is given; one that fails does not stop the next.
 
     Yields an outcome a block. Errors of genbench are in the outcome, anything else is raised.
     """
     extraction: Extraction | None = None
+    engine = engine or Local()
     for block in work:
         settings = block.settings
         if extraction is None:
             spaces = list(block.protocol.questions.spaces.values())
             extraction = Extraction(spaces, device=settings.device, cache=settings.cache)
         try:
-            yield _carry_out(block, extraction)
+            yield _carry_out(block, extraction, engine)
         except GenbenchError as error:
             yield Outcome(block.title, block.number, error=error)
 
 
-def _carry_out(block: Block, extraction: Extraction) -> Outcome:
+def _carry_out(block: Block, extraction: Extraction, engine: Engine) -> Outcome:
     started = time.perf_counter()
     settings = block.settings
     console.note(f"{block.title}: {block.plan.missing} of {block.n} images to sample")
-    features = gather(block.subject, block.plan, extraction, block.cache, batch_size=settings.batch_size)
+    features = gather(block.subject, block.plan, extraction, block.cache, batch_size=settings.batch_size, engine=engine)
     finished = block.finished()
-    record = finished or _measure(block, features, extraction, started)
+    record = finished or _measure(block, features, extraction, engine, started)
     if settings.keep_images:
         _write_images(block, settings.keep_images)
     return Outcome(block.title, block.number, record, fresh=finished is None)
 
 
-def _measure(block: Block, features: Features, extraction: Extraction, started: float) -> Path:
+def _measure(block: Block, features: Features, extraction: Extraction, engine: Engine, started: float) -> Path:
     settings, protocol = block.settings, block.protocol
     for warning in features.report.warnings():
         console.warn(f"{block.title}: {warning}")
-    evidence = _evidence(block, features, extraction)
+    evidence = _evidence(block, features, extraction, engine)
     found = answers(protocol.questions, block.subject, evidence, block.cache, say=console.note)
     created, name = new_id()
     suite = protocol.suite
@@ -311,7 +295,7 @@ def _measure(block: Block, features: Features, extraction: Extraction, started: 
     return path
 
 
-def _evidence(block: Block, features: Features, extraction: Extraction) -> Evidence:
+def _evidence(block: Block, features: Features, extraction: Extraction, engine: Engine) -> Evidence:
     settings, protocol = block.settings, block.protocol
     prompted = protocol.questions.prompted
     return Evidence(
@@ -319,7 +303,7 @@ def _evidence(block: Block, features: Features, extraction: Extraction) -> Evide
         protocol.references.by_space,
         protocol.held_out.by_space if protocol.held_out else {},
         labels=block.subject.labels,
-        exact=gather_exact(block.subject, extraction, block.cache, batch_size=settings.batch_size),
+        exact=gather_exact(block.subject, extraction, block.cache, batch_size=settings.batch_size, engine=engine),
         device=settings.device,
         prompts=embedded_prompts(block.prompts, prompted, device=settings.device, cache=settings.cache),
     )

@@ -22,9 +22,11 @@ from genbench.cli.options import (
     SuitesOption,
     device,
 )
+from genbench.engine import EngineName
 from genbench.paths import cache_folder, data_folders, results_folder
 
 if TYPE_CHECKING:
+    from genbench.engine.engines import Engine
     from genbench.methods.runs import Run
     from genbench.runner import Block, Outcome, Settings
     from genbench.suites import Suite
@@ -50,6 +52,21 @@ ShardSizeOption = Annotated[
         "--shard-size", min=1, help="Images that an interruption loses at most; changes no number.", show_default="1000"
     ),
 ]
+EngineOption = Annotated[
+    EngineName | None,
+    typer.Option(
+        "--engine",
+        help="Where images are sampled: in this process, in the ranks of torchrun, or on a Ray cluster; changes no "
+        "number.",
+        show_default="torchrun where it started this process, else local",
+    ),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address", help="Of the Ray cluster.", show_default="the one that runs here, else a new one of this machine"
+    ),
+]
 
 
 def run(
@@ -69,6 +86,8 @@ def run(
     keep_images: KeepImagesOption = None,
     shard_size: ShardSizeOption = None,
     allow_pickle: AllowPickleOption = False,
+    engine_name: EngineOption = None,
+    address: AddressOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
 ) -> int:
     """Sample the suite's models, measure them, and keep the records.
@@ -76,31 +95,35 @@ def run(
     What is measured already is not measured again: after an interruption the same command continues.
     """
     from genbench import runner
+    from genbench.engine.engines import open_engine
     from genbench.protocol import load_protocol
     from genbench.records import check_writable
     from genbench.references import Shelf
     from genbench.suites import find_suite
 
-    registries = data_folders("registry", registry)
-    chosen = find_suite(suite, data_folders("suites", suites))
-    runs = _runs(chosen, models, changes or [], registries)
-    settings = runner.Settings(
-        results=results_folder(results),
-        cache=cache_folder(cache),
-        registry=registries,
-        device=device(device_name),
-        batch_size=batch_size,
-        limit=limit,
-        blocks=block,
-        shard_size=shard_size,
-        keep_images=keep_images,
-        allow_pickle=allow_pickle,
-    )
-    if not dry_run:
-        check_writable(settings.results)
-    shelf = Shelf(registries, settings.cache, settings.device, batch_size)
-    blocks = runner.blocks(load_protocol(chosen, shelf, precision), runs, settings)
-    failed = _carry_out(blocks, settings, dry_run=dry_run)
+    with open_engine(engine_name, address) as engine:
+        if engine.assist():
+            return 0
+        registries = data_folders("registry", registry)
+        chosen = find_suite(suite, data_folders("suites", suites))
+        runs = _runs(chosen, models, changes or [], registries)
+        settings = runner.Settings(
+            results=results_folder(results),
+            cache=cache_folder(cache),
+            registry=registries,
+            device=engine.device(device(device_name)),
+            batch_size=batch_size,
+            limit=limit,
+            blocks=block,
+            shard_size=shard_size,
+            keep_images=keep_images,
+            allow_pickle=allow_pickle,
+        )
+        if not dry_run:
+            check_writable(settings.results)
+        shelf = Shelf(registries, settings.cache, settings.device, batch_size)
+        blocks = runner.blocks(load_protocol(chosen, shelf, precision), runs, settings)
+        failed = _carry_out(blocks, settings, engine, dry_run=dry_run)
     if dry_run:
         return 0
     limited = limit is not None and limit < chosen.images
@@ -120,7 +143,7 @@ def _runs(suite: Suite, models: list[str] | None, changes: list[str], registries
     return select(cards, models or suite.runs, overrides, dataset=suite.dataset, resolution=suite.resolution)
 
 
-def _carry_out(blocks: Sequence[Block], settings: Settings, *, dry_run: bool) -> list[str]:
+def _carry_out(blocks: Sequence[Block], settings: Settings, engine: Engine, *, dry_run: bool) -> list[str]:
     """Say what there is to do, and do it unless it is a dry run; returns the names of runs that failed."""
     from genbench import runner
 
@@ -134,7 +157,7 @@ def _carry_out(blocks: Sequence[Block], settings: Settings, *, dry_run: bool) ->
         return []
     for title, record in finished.items():
         console.note(f"{title}: already measured, nothing to do\n  record  {record}")
-    return _report(runner.execute(work))
+    return _report(runner.execute(work, engine))
 
 
 def _report(outcomes: Iterable[Outcome]) -> list[str]:

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from genbench.engine.local import PREVIEW
+from genbench.engine.job import PREVIEW
 from genbench.images import emoji32
 from genbench.report.html.neighbours import training
 from genbench.report.html.remaking import remake
