@@ -28,6 +28,7 @@ from genbench.cli import (
     validate_command,
     weights_commands,
 )
+from genbench.cli.signals import Terminated, end_in_order, heard
 from genbench.errors import GenbenchError
 
 EXIT_CODES = {
@@ -36,9 +37,10 @@ EXIT_CODES = {
     2: "misuse",
     3: "genbench crashed",
     130: "interrupted (work is kept)",
+    143: "terminated (work is kept)",
 }
 """What the exit codes mean."""
-OK, NO, MISUSE, CRASH, INTERRUPTED = EXIT_CODES
+OK, NO, MISUSE, CRASH, INTERRUPTED, TERMINATED = EXIT_CODES
 
 app = typer.Typer(
     name="genbench",
@@ -92,6 +94,7 @@ _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
 def main() -> None:
     """Run the program and exit with its code."""
+    end_in_order()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -99,27 +102,37 @@ def run(arguments: list[str]) -> int:
     """Carry out one command line and return its exit code."""
     try:
         returned = app(arguments, prog_name="genbench", standalone_mode=False)
-    except GenbenchError as error:
-        console.error(str(error), error.hint)
-        return error.exit_code
-    except _CommandLineError as error:
-        return _misuse(error)
     except (KeyboardInterrupt, typer.Abort):
         returned = INTERRUPTED
+    except Terminated:
+        returned = TERMINATED
     except SystemExit as left:
         if not isinstance(left.__context__, BrokenPipeError):
             raise
         return OK  # whoever read standard output left, as `head` does, and typer turned that into an exit
-    except Exception as error:  # noqa: BLE001  # the outermost frame: everything foreseen is a GenbenchError
-        traceback.print_exc()
-        console.error(
-            f"genbench crashed: {type(error).__name__}: {error}",
-            "this is a bug in genbench: please report it with the lines above; finished work is kept",
-        )
-        return CRASH
-    if returned == INTERRUPTED:  # typer turns the keyboard's interrupt into a return value
-        console.error("interrupted", "finished shards are kept; the same command continues from there")
+    except Exception as error:  # noqa: BLE001  # the outermost frame
+        if heard() is None:
+            return _explain(error)
+        returned = TERMINATED if heard() is Terminated else INTERRUPTED
+    if returned in (INTERRUPTED, TERMINATED):  # typer turns the keyboard's interrupt into a return value
+        told = "interrupted" if returned == INTERRUPTED else "terminated"
+        console.error(told, "finished shards are kept; the same command continues from there")
     return returned if isinstance(returned, int) else OK
+
+
+def _explain(error: Exception) -> int:
+    """Tell what went wrong; returns the exit code. Everything foreseen is a `GenbenchError`."""
+    if isinstance(error, GenbenchError):
+        console.error(str(error), error.hint)
+        return error.exit_code
+    if isinstance(error, _CommandLineError):
+        return _misuse(error)
+    traceback.print_exception(error)
+    console.error(
+        f"genbench crashed: {type(error).__name__}: {error}",
+        "this is a bug in genbench: please report it with the lines above; finished work is kept",
+    )
+    return CRASH
 
 
 def _misuse(error: Exception) -> int:

@@ -246,9 +246,7 @@ def _catch_up(file: Path, sources: Sources, timeout: float) -> _Unusable | None:
 
 def _build(file: Path, sources: Sources, *, keep_old: bool = False) -> Path | None:
     """Make the store under another name and rename it; returns where the old file was kept, if it was."""
-    # Whoever left these was killed: only one process at a time has the right to write.
-    for leftover in file.parent.glob(f".{file.stem}-*{file.suffix}*"):
-        leftover.unlink(missing_ok=True)
+    _remove_unfinished(file)  # whoever left some was killed: only one process at a time has the right to write
     fresh = file.with_name(f".{file.stem}-{secrets.token_hex(4)}{file.suffix}")
     try:
         with duckdb.connect(str(fresh)) as connection:
@@ -262,12 +260,18 @@ def _build(file: Path, sources: Sources, *, keep_old: bool = False) -> Path | No
         kept = _set_aside(file) if keep_old else None
         fresh.replace(file)
     except (duckdb.IOException, OSError) as error:
-        fresh.unlink(missing_ok=True)
         reason = one_line(error) if isinstance(error, duckdb.Error) else str(error.strerror)
         raise StoreError(
             f"{file}: cannot be built ({reason})", hint="free some space, or name another folder with --results"
         ) from error
+    finally:
+        _remove_unfinished(file)
     return kept
+
+
+def _remove_unfinished(file: Path) -> None:
+    for unfinished in file.parent.glob(f".{file.stem}-*{file.suffix}*"):
+        unfinished.unlink(missing_ok=True)
 
 
 def _set_aside(file: Path) -> Path:

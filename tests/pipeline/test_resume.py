@@ -1,9 +1,8 @@
-"""Interruptions, accidents and what the cache keeps: the same command continues, and ends in the same bytes."""
+"""Damage to the cache, and what its commands do about it; `tests/torture` has the accidents of processes."""
 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -17,63 +16,9 @@ import pytest
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Answer, Measured, World
 
-COMMAND = ("tiny", "-m", "tiny@sde2", "--set", "steps=200", "--shard-size", "6")
-SHARDS = 4
-"""24 images in shards of 6."""
-
-
-def wait_until(happened: Callable[[], bool], *, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.002)
-
-
-def strike(world: World, number: int, happened: Callable[[], bool]) -> tuple[int, str]:
-    """Start the command, send it a signal as soon as something has happened; its exit code and standard error."""
-    process = world.program(*world.arguments("run", *COMMAND))
-    with process:
-        wait_until(happened)
-        os.kill(process.pid, number)
-        _, err = process.communicate(timeout=60)
-    return process.returncode, err
-
 
 def measurements(world: World) -> list[tuple[str, str, float, float | None]]:
     return sorted((r.run.name, m.metric, m.value, m.stderr) for r in world.records() if r.run for m in r.measurements)
-
-
-def test_a_run_that_is_interrupted_again_and_again_ends_in_the_same_bytes(world: World, tmp_path: Path) -> None:
-    undisturbed = world.copy(tmp_path / "undisturbed")
-    undisturbed.run(*COMMAND).ok()
-    expected = [(path.name, path.read_bytes()) for path in undisturbed.shards()]
-    assert len(expected) == SHARDS
-
-    code, err = strike(world, signal.SIGINT, lambda: len(world.shards()) >= 1)
-    assert code == 130
-    assert err.splitlines()[-2:] == [
-        "error: interrupted",
-        "hint: finished shards are kept; the same command continues from there",
-    ]
-    kept = {path: path.stat().st_mtime_ns for path in world.shards()}
-    assert 1 <= len(kept) < SHARDS
-
-    code, _ = strike(world, signal.SIGKILL, lambda: len(world.shards()) > len(kept))
-    assert code == -signal.SIGKILL
-    assert len(world.shards()) < SHARDS, "killed within a later shard"
-
-    code, _ = strike(world, signal.SIGKILL, lambda: len(world.shards()) == SHARDS)
-    assert code == -signal.SIGKILL
-    assert world.records() == [], "killed while measuring"
-    complete = {path: path.stat().st_mtime_ns for path in world.shards()}
-    assert kept.items() <= complete.items(), "what was finished is not made again"
-
-    assert "plan: 1 to measure; 0 of 24 images to sample" in world.run(*COMMAND).ok().err
-    assert {path: path.stat().st_mtime_ns for path in world.shards()} == complete
-    assert [(path.name, path.read_bytes()) for path in world.shards()] == expected
-    assert measurements(world) == measurements(undisturbed)
-    (record,) = world.records()
-    assert (world.results / record.folder / f"{record.id}.png").is_file()
 
 
 def flip(path: Path) -> None:

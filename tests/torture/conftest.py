@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any, NamedTuple
@@ -16,10 +17,17 @@ import duckdb
 import pytest
 
 from genbench.records import Record
-from tests.pipeline.conftest import Answer, World, make_world
+from tests.pipeline.conftest import Answer, World, call, make_world
 
 COMMAND = ("run", "tiny", "-m", "tiny@sde2", "--shard-size", "8")
 """24 images in three shards, of which four metrics are taken."""
+
+
+def wait_until(happened: Callable[[], bool], *, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.001)
 
 
 class Child:
@@ -32,6 +40,10 @@ class Child:
     def wait(self) -> Answer:
         """What it did, once it has ended; a signal that ended it is a negative exit code."""
         return Answer(self._server.ask(self.pid), self._out.read_text(), self._err.read_text())
+
+    def await_phase(self, name: str) -> None:
+        """Return once it is in that phase for the first time."""
+        wait_until(lambda: any(event.name == name for event in self.events("phase")))
 
     def events(self, kind: str) -> list[Event]:
         """Phases or steps so far; a killed process may leave half a line."""
@@ -158,3 +170,14 @@ def leaderboard(world: World) -> list[tuple[Any, ...]]:
 def litter(world: World) -> list[Path]:
     """What interrupted writes left anywhere."""
     return [path for path in world.root.rglob("*") if path.name.endswith(".tmp") or path.name.startswith(".")]
+
+
+def resumes(forks: Forks, world: World, undisturbed: Undisturbed) -> None:
+    """`COMMAND` once more, then `genbench cache prune`: all is as if nothing had happened."""
+    sound = {path: path.stat().st_mtime_ns for path in world.shards()}
+    forks.run(world, *COMMAND).ok()
+    assert sound.items() <= {path: path.stat().st_mtime_ns for path in world.shards()}.items(), "a shard was made again"
+    assert kept(world) == undisturbed.kept
+    call("cache", "prune", "--cache", world.cache, "--results", world.results).ok()
+    assert litter(world) == []
+    assert kept(world) == undisturbed.kept, "pruning removes nothing that counts"

@@ -67,6 +67,8 @@ class Task(NamedTuple):
     """Step before which the process is killed, from 0."""
     full_at: int | None = None
     """Step from which no space is left for another file."""
+    stuck_at: int | None = None
+    """Step that never ends, whatever exception a signal raises there."""
     largest_file: int | None = None
     """Bytes that a file may have, as a quota would have it."""
     user: int | None = None
@@ -137,6 +139,9 @@ def _watch(task: Task, log: int) -> None:
         write("step", name)
         if number == task.kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
+        while number == task.stuck_at:
+            with contextlib.suppress(BaseException):
+                time.sleep(60)
         if grows and task.full_at is not None and number >= task.full_at:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

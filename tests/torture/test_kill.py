@@ -10,21 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.conftest import World, call, make_world
-from tests.torture.conftest import COMMAND, Child, Forks, Undisturbed, kept, litter
+from tests.pipeline.conftest import make_world
+from tests.torture.conftest import COMMAND, Child, Forks, Undisturbed, resumes
 
 PHASES = ("sampling", "extraction", "shards", "metrics", "record", "store")
-
-
-def resumes(forks: Forks, world: World, undisturbed: Undisturbed) -> None:
-    """The same command once more, then `genbench cache prune`: all is as if nothing had happened."""
-    sound = {path: path.stat().st_mtime_ns for path in world.shards()}
-    forks.run(world, *COMMAND).ok()
-    assert sound.items() <= {path: path.stat().st_mtime_ns for path in world.shards()}.items(), "a shard was made again"
-    assert kept(world) == undisturbed.kept
-    call("cache", "prune", "--cache", world.cache, "--results", world.results).ok()
-    assert litter(world) == []
-    assert kept(world) == undisturbed.kept, "pruning removes nothing that counts"
 
 
 def chosen(steps: int, kills: int) -> list[int]:
@@ -38,10 +27,6 @@ def test_killed_before_a_change_of_files(forks: Forks, undisturbed: Undisturbed,
         world = make_world(tmp_path / str(step))
         assert forks.run(world, *COMMAND, kill_at=step).code == -signal.SIGKILL, steps[step]
         resumes(forks, world, undisturbed)
-
-
-def begun(child: Child, phase: str) -> bool:
-    return any(event.name == phase for event in child.events("phase"))
 
 
 def span(child: Child, phase: str) -> float:
@@ -59,8 +44,7 @@ def test_killed_at_a_random_moment(
     for number in range(max(1, kills // len(PHASES))):
         world = make_world(tmp_path / str(number))
         child = forks.start(world.arguments(*COMMAND))
-        while not begun(child, phase):
-            time.sleep(0.0005)
+        child.await_phase(phase)
         time.sleep(random.Random(f"{phase} {number}").uniform(0, span(undisturbed.child, phase)))
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
