@@ -49,8 +49,7 @@ def collect(device: str) -> Provenance:
     return Provenance(
         genbench=__version__,
         python=platform.python_version(),
-        # torch's own word names its build (+cpu, +cu132), which package metadata may leave out
-        packages={name: v for name in PACKAGES if (v := torch.__version__ if name == "torch" else _version(name))},
+        packages=versions(),
         commit=commit,
         dirty=dirty,
         platform=platform.platform(),
@@ -62,6 +61,14 @@ def collect(device: str) -> Provenance:
         deterministic=torch.are_deterministic_algorithms_enabled(),
         argv=[Path(sys.argv[0]).name, *map(_without_secrets, sys.argv[1:])],
     )
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that can change a value, in this process. Imports torch."""
+    import torch
+
+    # torch's own word names its build (+cpu, +cu132), which package metadata may leave out
+    return {name: v for name in PACKAGES if (v := torch.__version__ if name == "torch" else _version(name))}
 
 
 def _without_secrets(argument: str) -> str:

@@ -65,4 +65,8 @@ def open_engine(name: EngineName | None, address: str | None = None) -> Engine:
         from genbench.engine.ranks import join
 
         return join()
+    if name == "ray":
+        from genbench.engine.cluster import Cluster
+
+        return Cluster(address)
     return Local()

@@ -65,7 +65,7 @@ class SampledImages:
 
     def _sample(self, seeds: range) -> Tensor:
         """Pixels of neighbouring seeds, uint8 (N, 3, H, W)."""
-        labels = torch.from_numpy(self._labels[seeds.start - self._first_seed : seeds.stop - self._first_seed])
+        labels = torch.from_numpy(self._labels[seeds.start - self._first_seed : seeds.stop - self._first_seed].copy())
         floats = self._sampler.sample(SeededNoise(seeds, self._device), labels.to(self._device))
         wanted = (len(seeds), 3, self._resolution, self._resolution)
         if tuple(floats.shape) != wanted:
