@@ -206,6 +206,22 @@ FAMILIES: dict[str, Family] = {
             "buffer_size": 2,
         },
     ),
+    "maskdit": Family(
+        sampler="genbench.methods.maskdit.sampler:MaskDiTSampler",
+        network="genbench.methods.maskdit.settings:MaskDiTNetwork",
+        settings="genbench.methods.maskdit.settings:MaskDiTSettings",
+        version="1",
+        module="genbench.methods.maskdit.network:MaskDiTDenoiser",
+        tiny={**SMALL_DIT, "decoder_hidden_size": 16, "decoder_depth": 1, "decoder_num_heads": 2},
+    ),
+    "mdt": Family(
+        sampler="genbench.methods.mdt.sampler:MDTSampler",
+        network="genbench.methods.mdt.settings:MDTNetwork",
+        settings="genbench.methods.mdt.settings:MDTSettings",
+        version="1",
+        module="genbench.methods.mdt.network:MDTv2",
+        tiny={**SMALL_DIT, "depth": 4, "decode_layer": 2},
+    ),
     "meanflow": Family(
         sampler="genbench.methods.meanflow.sampler:MeanFlowSampler",
         network="genbench.methods.meanflow.settings:MeanFlowNetwork",

@@ -62,6 +62,15 @@ def heun(denoise: Denoise, x: Tensor, levels: Tensor, noise: Noise, churn: Churn
     return Solution(x, evaluations)
 
 
+def heun_from_noise(
+    denoise: Denoise, noise: Noise, shape: tuple[int, int, int], steps: int, settings: ChurnSettings
+) -> Solution:
+    """Algorithm 2 from noise (N, *shape) of the first of `steps` levels to level 0: float32, of a float64 state."""
+    x = noise.normal(shape).double() * settings.sigma_max
+    solution = heun(denoise, x, to_zero(noise_levels(steps, settings)), noise, settings)
+    return solution._replace(x=solution.x.float())
+
+
 def midpoint(denoise: Denoise, x: Tensor, levels: Tensor, noise: Noise, churn: ChurnSettings) -> Solution:
     """Two evaluations a step, the second half way in σ^(1/3): k-diffusion's DPM-2, with algorithm 2's noise."""
     for sigma, after in pairwise(levels.tolist()):

@@ -70,8 +70,12 @@ class DiT(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         """x (N, C, H, W), times t (N,), labels y (N,) => (N, C, H, W), or 2C channels with `learn_sigma`."""
-        x = self.x_embedder(x) + self.pos_embed
         condition = self.embed_time(t) + self.y_embedder(y)
+        tokens = self.transform(self.x_embedder(x) + self.pos_embed, condition)
+        return self.unpatchify(self.final_layer(tokens, condition))
+
+    def transform(self, tokens: Tensor, condition: Tensor) -> Tensor:
+        """Tokens (N, T, D) through every block under the condition (N, D)."""
         for block in self.blocks:
-            x = block(x, condition)
-        return self.unpatchify(self.final_layer(x, condition))
+            tokens = block(tokens, condition)
+        return tokens

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -20,7 +21,7 @@ class DiTSampler(NetworkSampler[DiT, DiTSettings]):
     """The transformer with one preset. See `DiTSettings` for what each setting means."""
 
     name = "DiT"
-    module = DiT
+    module: ClassVar[type[DiT]] = DiT
 
     def prepare(self) -> None:
         """The schedule; `ConfigError` for a network without the variance that it asks for."""
@@ -49,7 +50,11 @@ class DiTSampler(NetworkSampler[DiT, DiTSettings]):
             return self.evaluate(x, t, labels)
         conditional, null = predictions(self.evaluate, x, t, labels, self.network.num_classes)
         channels = min(s.cfg_channels or self.network.in_channels, self.network.in_channels)
-        return guide(conditional, null, s.cfg, channels, rest=conditional)
+        return guide(conditional, null, self.scale(t), channels, rest=conditional)
+
+    def scale(self, t: Tensor) -> float:
+        """Of the guidance at the training steps t (N,), which are one step; the same at all."""
+        return self.settings.cfg
 
     def _data(self, x: Tensor, epsilon: Tensor, i: int) -> Tensor:
         """The estimate of x_0 from one of the noise."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from genbench.methods.edm.network import EDMDenoiser
 from genbench.methods.edm.settings import EDMSettings
-from genbench.methods.karras import Denoise, heun, noise_levels, to_zero
+from genbench.methods.karras import Denoise, heun_from_noise
 from genbench.methods.networks import without
 from genbench.methods.noise import Noise
 from genbench.methods.sampler import NetworkSampler, S
@@ -46,7 +46,4 @@ class EDMSampler(DenoiserSampler[EDMSettings]):
 
     def solve(self, noise: Noise, labels: Tensor) -> Solution:
         """From noise of the first level down to level 0, in float64."""
-        s = self.settings
-        x = noise.normal(self.shape).double() * s.sigma_max
-        solution = heun(self.denoiser(labels), x, to_zero(noise_levels(s.steps, s)), noise, s)
-        return solution._replace(x=solution.x.float())
+        return heun_from_noise(self.denoiser(labels), noise, self.shape, self.settings.steps, self.settings)

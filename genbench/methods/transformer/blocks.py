@@ -6,6 +6,7 @@ Peebles & Xie, "Scalable Diffusion Models with Transformers" (arXiv:2212.09748),
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,15 +27,25 @@ class Attention(nn.Module):
         heads: attention heads; divides `width`.
         bias: the qkv projection has one.
         head_norm: norm of each head's queries and keys by the head's width; the identity leaves them.
+        rel_pos_bias: gives what is added to every image's scores, (heads, T, T); none adds nothing.
     """
 
-    def __init__(self, width: int, heads: int, *, bias: bool = True, head_norm: Norm = nn.Identity) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        *,
+        bias: bool = True,
+        head_norm: Norm = nn.Identity,
+        rel_pos_bias: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.heads = heads
         self.qkv = nn.Linear(width, 3 * width, bias=bias)
         self.q_norm = head_norm(width // heads)
         self.k_norm = head_norm(width // heads)
         self.proj = nn.Linear(width, width)
+        self.rel_pos_bias = rel_pos_bias
 
     def forward(self, x: Tensor, rotation: Rotation | None = None) -> Tensor:
         """(N, T, width) => (N, T, width); a rotation turns queries and keys by their tokens' positions."""
@@ -43,7 +54,8 @@ class Attention(nn.Module):
         q, k = self.q_norm(q), self.k_norm(k)
         if rotation is not None:
             q, k = rotation.apply(q), rotation.apply(k)
-        attended = functional.scaled_dot_product_attention(q, k, v)
+        added = self.rel_pos_bias().to(q.dtype) if self.rel_pos_bias is not None else None
+        attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=added)
         return self.proj(attended.transpose(1, 2).reshape(n, tokens, width))  # type: ignore[no-any-return]
 
 
@@ -61,9 +73,9 @@ class Mlp(nn.Module):
         return self.fc2(functional.gelu(self.fc1(x), approximate=self.approximate))  # type: ignore[no-any-return]
 
 
-def modulation(width: int, vectors: int) -> nn.Sequential:
-    """SiLU then Linear: `vectors` adaptive layer-norm vectors of the condition."""
-    return nn.Sequential(nn.SiLU(), nn.Linear(width, vectors * width))
+def modulation(width: int, vectors: int, condition: int | None = None) -> nn.Sequential:
+    """SiLU then Linear: `vectors` adaptive layer-norm vectors of a condition, whose width is the tokens' or given."""
+    return nn.Sequential(nn.SiLU(), nn.Linear(condition or width, vectors * width))
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
@@ -110,14 +122,24 @@ class AdaptiveBlock(nn.Module):
 
 
 class Block(AdaptiveBlock):
-    """DiT's block: layer norms without weights, tanh-GELU MLP."""
+    """DiT's block: layer norms without weights, tanh-GELU MLP.
 
-    def __init__(self, width: int, heads: int, mlp_ratio: float, *, head_norm: Norm = nn.Identity) -> None:
+    Args:
+        width: of a token.
+        heads: attention heads.
+        mlp_ratio: hidden width of the MLP over `width`.
+        condition: width of the condition where it is not the tokens'.
+        attention: options of `Attention`.
+    """
+
+    def __init__(
+        self, width: int, heads: int, mlp_ratio: float, *, condition: int | None = None, **attention: Any
+    ) -> None:
         super().__init__(
-            attention=Attention(width, heads, head_norm=head_norm),
+            attention=Attention(width, heads, **attention),
             mlp=Mlp(width, int(width * mlp_ratio)),
             norms=(layer_norm(width), layer_norm(width)),
-            condition=modulation(width, 6),
+            condition=modulation(width, 6, condition),
         )
 
 

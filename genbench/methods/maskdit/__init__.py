@@ -1,0 +1,1 @@
+"""MaskDiT: EDM's denoiser as a diffusion transformer with a narrow decoder, which masked training needs."""
