@@ -254,7 +254,7 @@ def write_record(record: Record, results: Path) -> Path:
     except OSError as error:
         raise StoreError(
             f"{folder}: the record cannot be written ({error.strerror})",
-            hint="name a folder that can be written with --results; features are kept, the same command continues",
+            hint="free some space, or name another --results; features are kept, the same command continues",
         ) from error
     return path
 

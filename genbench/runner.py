@@ -218,7 +218,8 @@ def describe_plan(work: Sequence[Block], to_measure: int, measured: int) -> str:
 def execute(work: Sequence[Block], engine: Engine | None = None) -> Iterator[Outcome]:
     """Carry blocks out one by one, in this process unless an engine is given; one that fails does not stop the next.
 
-    Yields an outcome a block. Errors of genbench are in the outcome, anything else is raised.
+    Yields an outcome a block, with the error that stopped it. Raises `StoreError` when cache or results cannot be
+    written, as the next block's work would be lost too.
     """
     extraction: Extraction | None = None
     engine = engine or Local()
@@ -229,6 +230,8 @@ def execute(work: Sequence[Block], engine: Engine | None = None) -> Iterator[Out
             extraction = Extraction(spaces, device=settings.device, cache=settings.cache)
         try:
             yield _carry_out(block, extraction, engine)
+        except StoreError:
+            raise
         except GenbenchError as error:
             yield Outcome(block.title, block.number, error=error)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 from torch import Tensor
 
-from genbench.errors import ImageError
+from genbench.errors import StoreError
 from genbench.files import write_atomically
 
 WHITE = 255
@@ -59,14 +59,14 @@ def tiles(picture: Image.Image, n: int, columns: int, gap: int = 2) -> list[Imag
 def write_png(image: Image.Image, path: Path) -> None:
     """Write a PNG, complete or not at all; folders are made.
 
-    Raises `ImageError` if it cannot be written.
+    Raises `StoreError` if it cannot be written.
     """
     encoded = io.BytesIO()
     try:
         image.save(encoded, "PNG")
         write_atomically(path, encoded.getbuffer())
     except OSError as error:
-        raise ImageError(
+        raise StoreError(
             f"{path}: cannot be written ({error.strerror or error})",
             hint=f"check that {path.parent} is a folder, that you may write there, and that the disk has space",
         ) from error

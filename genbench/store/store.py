@@ -27,6 +27,9 @@ FILE = "genbench.duckdb"
 SPOKEN_PROBLEMS = 5
 """How many left-out files are named before the rest is only counted."""
 
+_UNWRITABLE = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException, duckdb.OutOfMemoryException)
+"""What DuckDB raises where a disk is full or a quota is reached."""
+
 _DAMAGED = (duckdb.IOException, duckdb.InternalException, duckdb.FatalException, duckdb.SerializationException)
 
 
@@ -259,7 +262,7 @@ def _build(file: Path, sources: Sources, *, keep_old: bool = False) -> Path | No
         file.with_name(f"{file.name}.wal").unlink(missing_ok=True)
         kept = _set_aside(file) if keep_old else None
         fresh.replace(file)
-    except (duckdb.IOException, OSError) as error:
+    except (*_UNWRITABLE, OSError) as error:
         reason = one_line(error) if isinstance(error, duckdb.Error) else str(error.strerror)
         raise StoreError(
             f"{file}: cannot be built ({reason})", hint="free some space, or name another folder with --results"

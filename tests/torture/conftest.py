@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any, NamedTuple
@@ -28,6 +28,11 @@ def wait_until(happened: Callable[[], bool], *, seconds: float = 60) -> None:
     while not happened():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.001)
+
+
+def chosen(steps: Sequence[int], count: int) -> list[int]:
+    """So many of the steps, evenly spread, the first and the last among them."""
+    return [steps[i] for i in sorted({round(i * (len(steps) - 1) / (count - 1)) for i in range(count)})]
 
 
 class Child:

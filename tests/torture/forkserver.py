@@ -15,7 +15,6 @@ import resource
 import signal
 import sys
 import time
-from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -61,7 +60,7 @@ class Task(NamedTuple):
     """File for standard output."""
     err: str
     """File for standard error."""
-    log: str | None = None
+    log: str
     """File that gets a line for each phase and step: seconds, then ``phase NAME`` or ``step NAME``."""
     kill_at: int | None = None
     """Step before which the process is killed, from 0."""
@@ -71,8 +70,6 @@ class Task(NamedTuple):
     """Step that never ends, whatever exception a signal raises there."""
     largest_file: int | None = None
     """Bytes that a file may have, as a quota would have it."""
-    user: int | None = None
-    """User to become."""
 
 
 def serve() -> None:
@@ -116,15 +113,9 @@ def _redirect(task: Task) -> None:
 
 
 def _prepare(task: Task) -> None:
-    log = os.open(task.log, os.O_WRONLY | os.O_APPEND) if task.log is not None else None
-    if task.user is not None:
-        os.setgroups([])
-        os.setgid(task.user)
-        os.setuid(task.user)
     if task.largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (task.largest_file, task.largest_file))
-    if log is not None:
-        _watch(task, log)
+    _watch(task, os.open(task.log, os.O_WRONLY | os.O_APPEND))
 
 
 def _watch(task: Task, log: int) -> None:
@@ -149,7 +140,7 @@ def _watch(task: Task, log: int) -> None:
         if event in _CHANGES:
             step(event, grows=event == "os.mkdir")
         elif event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR):
-            step(f"open {Path(arguments[0]).suffix}", grows=True)
+            step("open", grows=True)
 
     def profile(frame: FrameType, event: str, _: object) -> None:
         if event != "call":

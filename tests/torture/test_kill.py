@@ -11,19 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.conftest import make_world
-from tests.torture.conftest import COMMAND, Child, Forks, Undisturbed, resumes
+from tests.torture.conftest import COMMAND, Child, Forks, Undisturbed, chosen, resumes
 
 PHASES = ("sampling", "extraction", "shards", "metrics", "record", "store")
 
 
-def chosen(steps: int, kills: int) -> list[int]:
-    """So many of the steps, evenly spread, the first and the last among them."""
-    return sorted({round(i * (steps - 1) / (kills - 1)) for i in range(kills)})
-
-
 def test_killed_before_a_change_of_files(forks: Forks, undisturbed: Undisturbed, tmp_path: Path, kills: int) -> None:
     steps = undisturbed.child.events("step")
-    for step in chosen(len(steps), kills):
+    for step in chosen(range(len(steps)), kills):
         world = make_world(tmp_path / str(step))
         assert forks.run(world, *COMMAND, kill_at=step).code == -signal.SIGKILL, steps[step]
         resumes(forks, world, undisturbed)

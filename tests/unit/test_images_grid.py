@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genbench.errors import ImageError
+from genbench.errors import StoreError
 from genbench.images.grid import grid, tiles, write_png
 
 
@@ -55,7 +55,7 @@ def test_png_is_written_whole_and_leaves_nothing_beside_it(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_an_error_with_a_hint(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(ImageError, match=r"grid\.png: cannot be written") as caught:
+    with pytest.raises(StoreError, match=r"grid\.png: cannot be written") as caught:
         write_png(Image.new("RGB", (1, 1)), tmp_path / "file" / "grid.png")
     assert "is a folder" in caught.value.hint
 
@@ -63,7 +63,7 @@ def test_a_place_that_cannot_be_written_is_an_error_with_a_hint(tmp_path):
 def test_a_picture_that_cannot_be_saved_leaves_the_older_one(tmp_path):
     path = tmp_path / "grid.png"
     path.write_bytes(b"older")
-    with pytest.raises(ImageError):
+    with pytest.raises(StoreError):
         write_png(Image.new("HSV", (1, 1)), path)  # PNG has no such mode
     assert path.read_bytes() == b"older"
     assert len(list(tmp_path.iterdir())) == 1
