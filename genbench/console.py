@@ -23,11 +23,24 @@ def _console() -> Console:
 
 def note(text: str) -> None:
     """Say something on standard error."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    print("\n".join(map(one_line, text.split("\n"))), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def one_line(text: str) -> str:
+    """The text with all that a terminal obeys or cannot show written out: line breaks, escapes, half surrogate pairs.
+
+    Names of files and what is in them come from others, and stand in many messages.
+    """
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 def warn(text: str) -> None:
     """Say something that the reader should not miss; yellow on a terminal."""
+    text = one_line(text)
     if sys.stderr.isatty():
         _console().print(f"[yellow]warning:[/yellow] {_escape(text)}")
     else:
@@ -36,6 +49,7 @@ def warn(text: str) -> None:
 
 def error(text: str, hint: str) -> None:
     """The two lines that an error is told in."""
+    text, hint = one_line(text), one_line(hint)
     if sys.stderr.isatty():
         _console().print(f"[bold red]error:[/bold red] {_escape(text)}\n[cyan]hint:[/cyan] {_escape(hint)}")
     else:

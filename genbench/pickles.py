@@ -12,7 +12,7 @@ import io
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,15 +31,12 @@ def is_pickle(path: Path) -> bool:
 def read_networks(path: Path) -> dict[str, Any]:
     """The state dict of a pickled network, or of every network in a pickled mapping, by its key; on the CPU.
 
-    Raises `ValueError` if the pickle is damaged or holds no network.
+    Raises `ValueError` if the pickle holds no network, and what unpickling raises if it is damaged.
     """
     with path.open("rb") as file:
-        try:
-            root = _Reader(file).load()
-            networks = {"": root} if _parts(root) else root if isinstance(root, Mapping) else {}
-            found = {str(name): dict(_named_tensors(value)) for name, value in networks.items() if _parts(value)}
-        except (pickle.UnpicklingError, EOFError, LookupError, RuntimeError, TypeError, AttributeError) as error:
-            raise ValueError(f"the pickle cannot be read: {error}") from error
+        root = _Reader(file, path.stat().st_size).load()
+    networks = {"": root} if _parts(root) else root if isinstance(root, Mapping) else {}
+    found = {str(name): dict(_named_tensors(value)) for name, value in networks.items() if _parts(value)}
     if not found:
         raise ValueError(f"the pickle holds no network but {type(root).__name__}")
     return found.get("", found)
@@ -70,8 +67,22 @@ class _Inert:
         """What the pickle of a list's subclass calls."""
 
 
-class _Reader(pickle.Unpickler):
-    """An unpickler for which only tensors, plain containers and `_Inert` can come into being."""
+class BoundedUnpickler(pickle._Unpickler):
+    """Python's unpickler in Python: the one in C takes 16 bytes for each number up to the largest that a memo has.
+
+    A pickle of ten bytes can name 2^32 there.
+    """
+
+
+class _Reader(BoundedUnpickler):
+    """An unpickler for which only tensors, plain containers and `_Inert` can come into being.
+
+    `size` is how many bytes all tensors together may have: a pickle can load one storage as often as it likes.
+    """
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        super().__init__(file)
+        self._left = size
 
     def find_class(self, module: str, name: str) -> Any:
         known = {
@@ -79,21 +90,23 @@ class _Reader(pickle.Unpickler):
             ("builtins", "set"): set,
             ("__builtin__", "set"): set,  # its name in protocol 2
             ("_codecs", "encode"): _bytes,
-            ("torch.storage", "_load_from_bytes"): _storage,
+            ("torch.storage", "_load_from_bytes"): self._storage,
             ("torch._utils", "_rebuild_tensor_v2"): _tensor,
             ("torch._utils", "_rebuild_parameter"): _parameter,
         }
         return known.get((module, name), _Inert)
 
+    def _storage(self, content: bytes) -> Any:
+        import torch
+
+        self._left -= len(content)
+        if self._left < 0:
+            raise pickle.UnpicklingError("its storages are larger than the file")
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+
 
 def _bytes(text: str, *_: object) -> bytes:
     return text.encode("latin-1")  # how protocol 2 writes bytes
-
-
-def _storage(content: bytes) -> Any:
-    import torch
-
-    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
 def _tensor(storage: Any, offset: int, size: Sequence[int], stride: Sequence[int], *_: object) -> Tensor:

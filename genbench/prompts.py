@@ -166,8 +166,11 @@ def _lines(path: Path, text: str) -> Iterator[_Row]:
 
 
 def _csv(path: Path, text: str) -> Iterator[_Row]:
-    for number, row in enumerate(csv.DictReader(text.splitlines()), start=2):
-        yield _row(row, f"{path}:{number}")
+    try:
+        for number, row in enumerate(csv.DictReader(text.splitlines()), start=2):
+            yield _row(row, f"{path}:{number}")
+    except csv.Error as error:
+        raise UsageError(f"{path}: not CSV ({error})", hint="see RFC 4180 on quotes") from error
 
 
 def _jsonl(path: Path, text: str) -> Iterator[_Row]:
@@ -175,7 +178,7 @@ def _jsonl(path: Path, text: str) -> Iterator[_Row]:
         where = f"{path}:{number}"
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{where}: not JSON ({error})", hint="write one object a line") from error
         yield _row(row if isinstance(row, dict) else {}, where)
 

@@ -10,17 +10,18 @@ None of these files says which network, resize or number of images it is of; who
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
+from zipfile import ZipInfo
 
 import numpy as np
 import numpy.typing as npt
 
-from genbench.errors import FeatureError, unknown
+from genbench.errors import FeatureError, ImageError, unknown
 from genbench.features import spaces
+from genbench.images import npy, zipped
 from genbench.metrics.moments import Moments
 
 _POOL, _SPATIAL = ("mu", "sigma"), ("mu_s", "sigma_s")
@@ -52,6 +53,8 @@ class Published(NamedTuple):
 def read(path: Path, form: str, n: int) -> Published:
     """Read published statistics of `n` images.
 
+    Nothing is read but arrays of the right shapes, so that a file cannot ask for more memory than moments take.
+
     Raises `UsageError` for an unknown format, and `FeatureError` for a file that cannot be read (pickles are not) or
     lacks the format's arrays, and for arrays that are not moments of its spaces.
     """
@@ -63,39 +66,57 @@ def read(path: Path, form: str, n: int) -> Published:
             hint="a .pkl runs code when it is loaded: convert it where you trust it, with numpy.savez(mu=…, sigma=…)",
         )
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            moments = {
-                space: _moments(path, space, archive, keys, n)
-                for space, keys in FORMATS[form].items()
-                if form != "adm" or keys[0] in archive.files
-            }
-            has_images = "arr_0" in archive.files
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise FeatureError(f"{path}: not a readable .npz of arrays ({error})", hint="fetch the file again") from error
+        arrays = {member.filename.removesuffix(".npy"): member for member in zipped.members(path)}
+        moments = {
+            space: _moments(path, space, arrays, keys, n)
+            for space, keys in FORMATS[form].items()
+            if form != "adm" or keys[0] in arrays
+        }
+    except ImageError as error:
+        raise FeatureError(f"not a readable .npz of arrays: {error}", hint="fetch the file again") from error
     if not moments:
         raise FeatureError(f"{path}: holds no mu and sigma", hint="`genbench reference build` makes them from images")
-    return Published(moments, has_images)
+    return Published(moments, has_images="arr_0" in arrays)
 
 
-def _moments(path: Path, space: str, archive: np.lib.npyio.NpzFile, keys: tuple[str, str], n: int) -> Moments:
-    missing = [key for key in keys if key not in archive.files]
+def _moments(path: Path, space: str, arrays: Mapping[str, ZipInfo], keys: tuple[str, str], n: int) -> Moments:
+    missing = [key for key in keys if key not in arrays]
     if missing:
         raise FeatureError(
-            f"{path}: no array {missing[0]} (it holds {', '.join(archive.files)})",
+            f"{path}: no array {missing[0]} (it holds {', '.join(arrays)})",
             hint=f"name the right format: {', '.join(FORMATS)}",
         )
-    mean, cov = (np.asarray(archive[key]) for key in keys)
     width = spaces.get(space).width
-    if mean.shape != (width,) or cov.shape != (width, width):
+    shapes = [(width,), (width, width)]
+    headers = [_header(path, arrays[key]) for key in keys]
+    if [header.shape for header in headers] != shapes:
+        mean_shape, cov_shape = (header.shape for header in headers)
         raise FeatureError(
-            f"{path}: {keys[0]} {mean.shape} and {keys[1]} {cov.shape} are not moments in {space} of width {width}",
+            f"{path}: {keys[0]} {mean_shape} and {keys[1]} {cov_shape} are not moments in {space} of width {width}",
             hint="name the right format, or build the reference from images",
         )
-    return Moments(n, mean.astype(np.float64), _symmetric(path, keys[1], cov) * (n - 1))
+    mean, cov = (_floats(path, arrays[key], header) for key, header in zip(keys, headers, strict=True))
+    if not np.isfinite(mean).all():
+        raise FeatureError(f"{path}: {keys[0]} is not finite", hint="fetch it again")
+    return Moments(n, mean, _symmetric(path, keys[1], cov) * (n - 1))
 
 
-def _symmetric(path: Path, key: str, cov: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    exact = cov.astype(np.float64)
-    if not np.isfinite(exact).all() or np.abs(exact - exact.T).max() > _SYMMETRY * np.abs(exact).max():
+def _header(path: Path, member: ZipInfo) -> npy.Header:
+    header = npy.read_header(path, zipped.span(path, member))
+    if header.dtype.kind != "f" or member.file_size != header.size:
+        raise FeatureError(
+            f"{path}: not a readable .npz of floats ({member.filename}: {header.dtype} in {member.file_size:,} bytes)",
+            hint="fetch the file again",
+        )
+    return header
+
+
+def _floats(path: Path, member: ZipInfo, header: npy.Header) -> npt.NDArray[np.float64]:
+    values = np.frombuffer(zipped.read(path, member), header.dtype, offset=header.start)
+    return values.reshape(header.shape, order="F" if header.fortran_order else "C").astype(np.float64)
+
+
+def _symmetric(path: Path, key: str, cov: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    if not np.isfinite(cov).all() or np.abs(cov - cov.T).max() > _SYMMETRY * np.abs(cov).max():
         raise FeatureError(f"{path}: {key} is not a covariance (not finite, or not symmetric)", hint="fetch it again")
-    return (exact + exact.T) / 2
+    return (cov + cov.T) / 2

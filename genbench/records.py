@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from genbench.digest import digest
 from genbench.errors import StoreError
@@ -202,12 +202,30 @@ class Record(Strict):
     provenance: Provenance
     digest: str = ""
 
+    @model_validator(mode="after")
+    def _stays_below_results(self) -> Record:
+        """Records of others are merged into a results folder, and name their own place there."""
+        path = self.folder / f"{self.id}.json"
+        if path.is_absolute() or len(path.parts) != 3 or ".." in path.parts or not str(path).isprintable():
+            raise ValueError("names no place below a results folder")
+        return self
+
+    @field_validator("created")
+    @classmethod
+    def _has_utc(cls, value: datetime) -> datetime:
+        try:
+            value.astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError("is before the first year in UTC, or after the last") from error
+        return value
+
     @property
     def folder(self) -> Path:
         """Where the record lies below the results folder."""
         if self.suite and self.run:
             return Path(self.suite.id) / self.run.name
-        return Path("score") / (Path(self.images.source).name or "images")
+        name = Path(self.images.source).name
+        return Path("score") / (name if name.isprintable() and name not in ("", "..") else "images")
 
     def sealed(self) -> Record:
         """The same record with `digest` filled in."""
@@ -293,7 +311,7 @@ def parse_record(text: str, where: str) -> Record:
         record = Record.model_validate(data)
         # Of what was written, not of the model: a record of an older version lacks the fields that came later.
         intact = record.digest == _content_digest(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StoreError(f"{where}: not a genbench record", hint="restore it from git, or delete it") from error
     if not intact:
         raise StoreError(f"{where}: was changed after it was written", hint="restore it from git, or delete it")

@@ -8,16 +8,24 @@ import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
 from genbench.errors import ConfigError, nearest
 
 
 class Strict(BaseModel):
-    """A frozen model that refuses unknown keys, and NaN and infinity, which no digest can cover."""
+    """A frozen model that refuses unknown keys, NaN and infinity, which no digest can cover, and numbers that neither
+    the store nor torch holds: whole ones beyond 64 bits."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _of_64_bits(cls, value: Any) -> Any:
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise ValueError("a whole number beyond 64 bits")
+        return value
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -39,7 +47,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})", hint="check the path and its mode") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also for numbers of thousands of digits, and for deep nesting
         raise ConfigError(f"{path}: not valid TOML: {error}", hint="https://toml.io describes the format") from error
 
 
@@ -49,7 +57,7 @@ def load_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})", hint="check the path and its mode") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid JSON: {error}", hint="restore the file") from error
 
 

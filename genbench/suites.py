@@ -68,9 +68,9 @@ class Suite(_Common):
     name of the image, or a template with ``{class}``."""
     images: int = Field(gt=1, le=BLOCK_STRIDE)
     """Images in a seed block."""
-    blocks: int = Field(default=1, gt=0)
+    blocks: int = Field(default=1, gt=0, le=1000)
     """Seed blocks; each is measured on its own."""
-    first_seed: int = Field(default=0, ge=0)
+    first_seed: int = Field(default=0, ge=0, le=2**62)
     """Seed of image 0 of block 0; block b starts at ``first_seed + b * BLOCK_STRIDE``."""
     labels: LabelPolicy
     """Classes of the seeds: in turn, each drawn with equal chance, or as the training images have them."""

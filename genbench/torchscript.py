@@ -10,9 +10,11 @@ from __future__ import annotations
 import collections
 import pickle
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+
+from genbench.pickles import BoundedUnpickler
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +31,10 @@ _STORAGES = {
 
 
 def is_torchscript(path: Path) -> bool:
-    """Whether the file is what ``torch.jit.save`` writes: a zip archive with ``constants.pkl`` in it."""
+    """Whether the file is what ``torch.jit.save`` writes: a zip archive with ``constants.pkl`` in it.
+
+    Raises `zipfile.BadZipFile` if it is an archive and damaged.
+    """
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
@@ -39,29 +44,31 @@ def is_torchscript(path: Path) -> bool:
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Parameters and buffers by dotted name, in the order in which the modules were defined; on the CPU.
 
-    Raises `ValueError` if the archive is damaged or names anything but tensors and plain containers.
+    Raises `ValueError` if the archive holds no tree of modules, and what unpickling and `zipfile` raise if it is
+    damaged or names anything but tensors and plain containers.
     """
     with zipfile.ZipFile(path) as archive:
         roots = [name.removesuffix("/data.pkl") for name in archive.namelist() if name.endswith("/data.pkl")]
         if len(roots) != 1:
             raise ValueError(f"{len(roots)} object trees in the archive instead of one")
-        try:
-            module = _TreeReader(archive, roots[0]).load()
-        except (pickle.UnpicklingError, EOFError, KeyError, RuntimeError, TypeError) as error:
-            raise ValueError(f"its object tree cannot be read: {error}") from error
+        module = _TreeReader(archive, roots[0]).load()
     return dict(_named_tensors(module))
 
 
 class _Object:
     """Stands for any class that the archive defines: holds attributes and has no behaviour."""
 
+    def __setstate__(self, state: Mapping[str, Any]) -> None:  # without it, a pickle could set attributes of the class
+        vars(self).update(state)
 
-class _TreeReader(pickle.Unpickler):
+
+class _TreeReader(BoundedUnpickler):
     """An unpickler for which only tensors, plain containers and `_Object` can come into being."""
 
     def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
         super().__init__(archive.open(f"{root}/data.pkl"))
         self._archive, self._root = archive, root
+        self._records: dict[str, bytearray] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         import torch
@@ -82,9 +89,10 @@ class _TreeReader(pickle.Unpickler):
         import torch
 
         _, dtype, key, _, count = pid
-        # A bytearray, since torch warns of tensors over memory that cannot be written.
-        record = bytearray(self._archive.read(f"{self._root}/data/{key}"))
-        return torch.frombuffer(record, dtype=dtype, count=count)
+        if key not in self._records:  # a pickle may name one record often
+            # A bytearray, since torch warns of tensors over memory that cannot be written.
+            self._records[key] = bytearray(self._archive.read(f"{self._root}/data/{key}"))
+        return torch.frombuffer(self._records[key], dtype=dtype, count=count)
 
 
 def _view(storage: Tensor, offset: int, size: Sequence[int], stride: Sequence[int], *_: object) -> Tensor:

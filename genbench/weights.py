@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import pickle
+import struct
 import sys
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,27 @@ from genbench.torchscript import is_torchscript, read_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+# What torch's and Python's readers let through for damaged files; `Warning` where warnings are made errors.
+_DAMAGE = (
+    OSError,
+    zipfile.BadZipFile,
+    pickle.UnpicklingError,
+    EOFError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    AssertionError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    Warning,
+)
+
+_EXPANSION = 8
+"""How many times its size a file may stand for: archives compress code, and a tied tensor has several names."""
 
 
 @dataclass(frozen=True)
@@ -193,14 +215,12 @@ def load_tensors(path: Path, *, key: str | None = None, allow_pickle: bool = Fal
 
     Raises `WeightsError` if the file is damaged, is a pickle that needs code, or is not a state dict.
     """
-    if path.suffix == ".safetensors":
-        value: Any = _load_safetensors(path)
-    elif is_torchscript(path):
-        value = _load_torchscript(path)
-    elif is_pickle(path):
-        value = _load_pickle(path)
-    else:
-        value = _load_torch(path, allow_pickle=allow_pickle)
+    from safetensors import SafetensorError
+
+    try:
+        value = _load(path, allow_pickle=allow_pickle)
+    except (*_DAMAGE, SafetensorError) as error:
+        raise _damaged(path, error) from error
     return _state_dict(path, value, key)
 
 
@@ -221,6 +241,7 @@ def convert(path: Path, out: Path, *, key: str | None = None, allow_pickle: bool
     if out.exists():
         raise UsageError(f"{out} is there already", hint="name another file, or remove it")
     tensors = load_tensors(path, key=key, allow_pickle=allow_pickle)
+    _check_expansion(path, sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()))
     origin = {"source": path.name, "sha256": digest_file(path), "key": key or "", "allow_pickle": str(allow_pickle)}
     # A file holds each tensor once: what shares memory, as tied weights do, is written twice.
     content = save({name: tensor.clone().contiguous() for name, tensor in tensors.items()}, metadata=origin)
@@ -231,23 +252,24 @@ def convert(path: Path, out: Path, *, key: str | None = None, allow_pickle: bool
     return digest_file(out)
 
 
-def _state_dict(path: Path, value: Any, key: str | None) -> dict[str, Tensor]:
-    import torch
-
-    def is_state_dict(entry: Any) -> bool:
-        return (
-            isinstance(entry, Mapping)
-            and bool(entry)
-            and all(isinstance(tensor, torch.Tensor) for tensor in entry.values())
+def _check_expansion(path: Path, expanded: int) -> None:
+    """Refuse a few bytes that stand for many, compressed or repeated, before they become so many."""
+    size = path.stat().st_size
+    if expanded > _EXPANSION * size:
+        raise WeightsError(
+            f"{path}: its {size:,} bytes stand for {expanded:,}, which looks like a decompression bomb",
+            hint="save the state dict again with torch.save or as safetensors, without expanded tensors",
         )
 
+
+def _state_dict(path: Path, value: Any, key: str | None) -> dict[str, Tensor]:
     if key is not None:
         if not isinstance(value, Mapping) or key not in value:
             inside = sorted(map(str, value)) if isinstance(value, Mapping) else type(value).__name__
             raise WeightsError(f"{path}: no entry {key!r} (it has {inside})", hint="name one of the entries it has")
         value = value[key]
-    if not is_state_dict(value):
-        entries = [str(k) for k, v in value.items() if is_state_dict(v)] if isinstance(value, Mapping) else []
+    if not _is_state_dict(value):
+        entries = [str(k) for k, v in value.items() if _is_state_dict(v)] if isinstance(value, Mapping) else []
         raise WeightsError(
             f"{path}: not a mapping of names to tensors",
             hint=f"choose one of its state dicts by key: {', '.join(entries)}"
@@ -257,28 +279,33 @@ def _state_dict(path: Path, value: Any, key: str | None) -> dict[str, Tensor]:
     return dict(value)
 
 
-def _load_safetensors(path: Path) -> Any:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def _is_state_dict(entry: Any) -> bool:
+    """Whether names lead to tensors with their values in memory: not sparse, not quantised, not on another device."""
+    import torch
 
-    try:
+    return (
+        isinstance(entry, Mapping)
+        and bool(entry)
+        and all(isinstance(name, str) and name.isprintable() for name in entry)
+        and all(isinstance(tensor, torch.Tensor) for tensor in entry.values())
+        and all(t.layout is torch.strided and t.is_cpu and not t.is_quantized for t in entry.values())
+    )
+
+
+def _load(path: Path, *, allow_pickle: bool) -> Any:
+    """What the file holds. Raises `WeightsError` for what needs code, and one of `_DAMAGE` for what is damaged."""
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
         return load_file(path)
-    except SafetensorError as error:
-        raise _damaged(path, error) from error
-
-
-def _load_torchscript(path: Path) -> Any:
-    try:
-        return read_tensors(path)
-    except (ValueError, zipfile.BadZipFile) as error:
-        raise _damaged(path, error) from error
-
-
-def _load_pickle(path: Path) -> Any:
-    try:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            _check_expansion(path, sum(member.file_size for member in archive.infolist()))
+        if is_torchscript(path):
+            return read_tensors(path)
+    elif is_pickle(path):
         return read_networks(path)
-    except ValueError as error:
-        raise _damaged(path, error) from error
+    return _load_torch(path, allow_pickle=allow_pickle)
 
 
 def _load_torch(path: Path, *, allow_pickle: bool) -> Any:
@@ -291,7 +318,7 @@ def _load_torch(path: Path, *, allow_pickle: bool) -> Any:
             return torch.load(path, map_location="cpu", weights_only=not allow_pickle, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         if allow_pickle:
-            raise _damaged(path, error) from error
+            raise
         raise WeightsError(
             f"{path}: is damaged, or needs code execution to load, which is refused",
             hint="if you trust it as you trust a program, `genbench run` takes --allow-pickle; or convert it once: "
@@ -301,8 +328,6 @@ def _load_torch(path: Path, *, allow_pickle: bool) -> Any:
         raise WeightsError(
             f"{path}: needs code that is not installed ({error})", hint="install the project that wrote the file"
         ) from error
-    except (EOFError, RuntimeError, ValueError) as error:
-        raise _damaged(path, error) from error
 
 
 def _damaged(path: Path, error: Exception) -> WeightsError:

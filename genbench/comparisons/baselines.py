@@ -26,7 +26,7 @@ def open_baseline(name: str, results: Path) -> Iterator[Store]:
     Raises `UsageError` for a name that is none of these, for a revision without results, and for `results` itself.
     """
     path = Path(name)
-    if path.is_dir():
+    if _exists(path) and path.is_dir():
         if path.resolve() == results.resolve():
             raise UsageError(
                 f"{name}: baseline and results are the same folder",
@@ -37,12 +37,20 @@ def open_baseline(name: str, results: Path) -> Iterator[Store]:
         return
     with TemporaryDirectory(prefix="genbench-baseline-") as temporary:
         folder = Path(temporary)
-        if path.exists():
+        if _exists(path):
             _unpack_records(path, folder)
         else:
             _unpack_revision(name, results, folder)
         with Store.open(folder) as store:
             yield store
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is something of that name; not for what is too long to be one."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _unpack_records(file: Path, folder: Path) -> None:

@@ -1,12 +1,10 @@
 """Arrays of images: ``.npy``, and ``arr_0`` of an ``.npz``, (N, H, W, 3) uint8, read a batch at a time.
 
-An .npz of 50,000 images of 256x256 is 10 GB; neither kind is ever loaded whole. The header is parsed here because
-numpy's public readers either load or map a whole array, and neither looks inside a zip member.
+An .npz of 50,000 images of 256x256 is 10 GB; neither kind is ever loaded whole.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import math
 import shlex
@@ -15,32 +13,20 @@ import zlib
 from collections.abc import Iterator
 from functools import cached_property, partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from genbench.digest import digest
 from genbench.errors import ImageError
-from genbench.images import zipped
+from genbench.images import npy, zipped
 from genbench.images.batch import ImageBatch, ImageFacts
 from genbench.images.decode import PIXEL_LIMIT
 from genbench.images.encoded import check_range
 from genbench.images.readahead import in_order
 from genbench.images.spans import FileSpan, Span, unreadable
 
-_MAGIC = b"\x93NUMPY"
-_HEADER_LIMIT = 10_000  # numpy's own, for headers that ast.literal_eval is safe on
-_SPACING = 64 * 2**20
 _BLOCK = 4 * 2**20
-
-
-class _Header(NamedTuple):
-    dtype: str
-    shape: tuple[int, ...]
-    fortran_order: bool
-    start: int
-    """Bytes before the data."""
 
 
 class ArraySource:
@@ -57,12 +43,11 @@ class ArraySource:
         self._format = path.suffix.lower().removeprefix(".")
         self._member = _arr_0(path) if self._format == "npz" else None
         self._span, size = _open(path, self._member)
-        header = _read_header(path, self._span)
+        header = npy.read_header(path, self._span)
         _check_images(path, header, npz=self._member is not None)
         self._shape, self._start = header.shape, header.start
-        declared = self._start + math.prod(self._shape)
-        if size != declared:
-            raise _damaged(path, f"{size:,} bytes where its header declares {declared:,}")
+        if size != header.size:
+            raise npy.damaged(path, f"{size:,} bytes where its header declares {header.size:,}")
 
     def __len__(self) -> int:
         return self._shape[0]
@@ -110,7 +95,7 @@ class ArraySource:
     def _read(self, offset: int, size: int) -> bytes:
         data = self._span.read(offset, size)
         if len(data) < size:
-            raise _damaged(self._path, "the data end too early")
+            raise npy.damaged(self._path, "the data end too early")
         return data
 
 
@@ -128,36 +113,16 @@ def _arr_0(path: Path) -> zipfile.ZipInfo:
 def _open(path: Path, member: zipfile.ZipInfo | None) -> tuple[Span, int]:
     """The bytes of the array file, and how many they are."""
     if member:
-        return zipped.span(path, member, spacing=_SPACING), member.file_size
+        return zipped.span(path, member), member.file_size
     try:
         return FileSpan(path), path.stat().st_size
     except OSError as error:
         raise unreadable(path, error) from error
 
 
-def _read_header(path: Path, span: Span) -> _Header:
-    """The header of numpy's array format, versions 1 to 3 (``numpy.lib.format``)."""
-    head = span.read(0, 12)
-    if len(head) < 12 or not head.startswith(_MAGIC):
-        raise _damaged(path, "it does not start like an .npy file")
-    width = 2 if head[6] == 1 else 4
-    length = int.from_bytes(head[8 : 8 + width], "little")
-    text = span.read(8 + width, length) if length <= _HEADER_LIMIT else b""
-    try:
-        fields = ast.literal_eval(text.decode("latin1").strip())
-        shape = tuple(int(side) for side in fields["shape"])
-        return _Header(_dtype(fields["descr"]), shape, bool(fields["fortran_order"]), 8 + width + length)
-    except (SyntaxError, ValueError, TypeError, LookupError, AttributeError, MemoryError, RecursionError) as error:
-        raise _damaged(path, f"its header is not one of numpy's: {error}") from error
-
-
-def _dtype(description: object) -> str:
-    return np.dtype(description).name if isinstance(description, str) else str(description)
-
-
-def _check_images(path: Path, header: _Header, *, npz: bool) -> None:
+def _check_images(path: Path, header: npy.Header, *, npz: bool) -> None:
     shape = header.shape
-    if header.dtype != "uint8":
+    if header.dtype != np.uint8:
         raise ImageError(
             f"{path}: holds {header.dtype}, not uint8; which value is white, and how to round, only you know",
             hint=f"for floats in [0, 1]: {_command(path, '(x.clip(0, 1) * 255 + 0.5).astype(np.uint8)', npz=npz)}",
@@ -203,7 +168,3 @@ def _command(path: Path, expression: str, *, npz: bool) -> str:
     save = "savez" if npz else "save"
     code = f"import numpy as np; x = {load}; np.{save}({target!r}, {expression})"
     return f"python -c {shlex.quote(code)}"
-
-
-def _damaged(path: Path, what: str) -> ImageError:
-    return ImageError(f"{path}: the array is truncated or damaged ({what})", hint="copy or save the file again")

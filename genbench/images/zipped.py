@@ -16,6 +16,7 @@ from genbench.images.spans import RAW_DEFLATE, FileSpan, InflatedSpan, Span, unr
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _LOCAL_MAGIC = b"PK\x03\x04"
 _ENCRYPTED = 0x1
+_SPACING = 64 * 2**20  # members that are read piece by piece are arrays, of gigabytes
 
 
 def damaged(path: Path, what: object) -> ImageError:
@@ -34,15 +35,15 @@ def members(path: Path) -> list[zipfile.ZipInfo]:
         raise unreadable(path, error) from error
 
 
-def span(path: Path, member: zipfile.ZipInfo, *, spacing: int) -> Span:
-    """Random access to the bytes of a member; see `InflatedSpan` for `spacing`.
+def span(path: Path, member: zipfile.ZipInfo) -> Span:
+    """Random access to the bytes of a member.
 
     Raises `ImageError` if the member is encrypted, or compressed other than by deflate.
     """
     start = _data_start(path, member)
     if member.compress_type == zipfile.ZIP_STORED:
         return FileSpan(path, start=start, size=member.file_size)
-    return InflatedSpan(path, start=start, wbits=RAW_DEFLATE, spacing=spacing)
+    return InflatedSpan(path, start=start, wbits=RAW_DEFLATE, spacing=_SPACING)
 
 
 def read(path: Path, member: zipfile.ZipInfo) -> bytes:

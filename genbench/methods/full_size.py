@@ -63,9 +63,10 @@ class FullSize:
             self._rules = [Rule(*rule) for rule in given["fill"]["rules_regex_mean_std"]]
             self._fixed: set[str] = set(given["fill"]["not_filled"])
             self._manifest: str = given["manifest"]
-        except KeyError as error:
+        except (LookupError, TypeError) as error:
             raise ConfigError(
-                f"{path}: key {error} is missing", hint="name a file of a network filled by a formula"
+                f"{path}: no network filled by a formula ({type(error).__name__}: {error})",
+                hint="name a file of such a network",
             ) from error
 
     @property

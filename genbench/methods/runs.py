@@ -85,7 +85,7 @@ def parse_overrides(options: Sequence[str]) -> dict[str, Scalar]:
             raise UsageError(f"--set {option!r} is not key=value", hint="for example --set steps=50")
         try:
             value = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             value = text
         if isinstance(value, list | dict) or (isinstance(value, float) and not math.isfinite(value)):
             raise UsageError(

@@ -105,16 +105,18 @@ class Vectors:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.config: dict[str, Any] = self.json("config.json")
+        if not isinstance(self.config, dict):
+            raise ConfigError(f"{folder / 'config.json'}: not an object", hint="name a folder of vectors")
 
     @property
     def family(self) -> str:
         """Which replay the folder is for, as the configuration names it."""
-        library = self.config.get("library", "").partition(" ")[0]
-        named = self.config.get("family") or _UPSTREAMS.get(self.config.get("upstream", library))
+        library = str(self.config.get("library", "")).partition(" ")[0]
+        named = str(self.config.get("family") or _UPSTREAMS.get(str(self.config.get("upstream", library)), ""))
         if named not in REPLAYS:
             upstream = self.config.get("upstream") or self.config.get("upstream_repo")
             raise unknown("family of vectors", str(named or upstream), REPLAYS, where=str(self.folder / "config.json"))
-        return str(named)
+        return named
 
     def json(self, name: str) -> Any:
         """The content of a JSON file."""
@@ -157,15 +159,26 @@ def replay(path: Path) -> Iterator[Comparison]:
     """Every forward case and sampler run of a folder of vectors, or those of a full-size network's JSON file, on the
     CPU in float32.
 
-    Raises `ConfigError` for a missing file or a setting that genbench does not have, `UsageError` for a family that has
-    no replay, and `WeightsError` for tensors that cannot be read or do not fit.
+    Raises `ConfigError` for a missing file, a setting that genbench does not have or files that do not fit together,
+    `UsageError` for a family that has no replay, and `WeightsError` for tensors that cannot be read or do not fit.
     """
     if path.suffix == ".json":
         network = FullSize(path)
         if network.family not in FULL_SIZE:
             raise unknown("family of full-size networks", network.family, FULL_SIZE, where=str(path))
         full_size: Callable[[FullSize], Iterator[Comparison]] = import_object(FULL_SIZE[network.family], str(path))
-        return full_size(network)
+        return _told(path, full_size(network))
     vectors = Vectors(path)
     entry: Callable[[Vectors], Iterator[Comparison]] = import_object(REPLAYS[vectors.family], str(path))
-    return entry(vectors)
+    return _told(path, entry(vectors))
+
+
+def _told(path: Path, comparisons: Iterator[Comparison]) -> Iterator[Comparison]:
+    """The same. What other programs recorded has no schema: its values go into networks and samplers as they are."""
+    try:
+        yield from comparisons
+    except (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        raise ConfigError(
+            f"{path}: cannot be replayed ({type(error).__name__}: {error})",
+            hint="make the vectors again; config.json, sampler.json and the tensors must be of one network",
+        ) from error

@@ -205,7 +205,7 @@ class Reference:
                 _labels(metadata, tensors),
                 json.loads(metadata["source"]),
             )
-        except (KeyError, ValueError) as error:
+        except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise FeatureError(f"{path}: damaged reference file ({error})", hint="fetch or build it again") from error
         loaded.check_space(space, space_digest, where=str(path))
         return loaded

@@ -125,7 +125,9 @@ def _records(source: Path) -> Iterator[_Found]:
 def _read_archive(file: Path) -> Iterator[tuple[str, str]]:
     with duckdb.connect() as connection:
         try:
-            rows = connection.execute(f"SELECT path, record FROM read_parquet({literal(str(file))})")
+            # What is no text is told as no record, like text that is none.
+            columns = "path::VARCHAR, coalesce(record::VARCHAR, '')"
+            rows = connection.execute(f"SELECT {columns} FROM read_parquet({literal(str(file))})")
             while batch := rows.fetchmany(_BATCH):
                 yield from batch
         except duckdb.Error as error:

@@ -15,7 +15,7 @@ CREATE TABLE published (
     -- What images are made from: class, text, image (reconstruction) or none; NULL where not stated.
     conditioning VARCHAR,
     -- Side of the scored images, pixels.
-    resolution INTEGER,
+    resolution BIGINT,
     -- statistic@space as in measurements; for what genbench does not measure, a name of the literature's own.
     metric VARCHAR NOT NULL,
     -- What people type: fid.
@@ -39,7 +39,7 @@ CREATE TABLE published (
     -- As printed.
     sampler VARCHAR,
     -- Network evaluations an image, guidance not doubled.
-    nfe INTEGER,
+    nfe BIGINT,
     -- Parameters as the source counts them.
     parameters BIGINT,
     -- Epochs of training.
@@ -68,9 +68,9 @@ CREATE TABLE published_epochs (
     -- What the source calls it.
     system VARCHAR NOT NULL,
     -- Epochs of the published model.
-    total_epochs INTEGER NOT NULL,
+    total_epochs BIGINT NOT NULL,
     -- Epochs until the FID was 2; NULL where not given.
-    epochs INTEGER,
+    epochs BIGINT,
     -- > where it was not reached in so many epochs.
     bound VARCHAR,
     -- Guided FID of the published model.
@@ -126,7 +126,7 @@ CREATE TABLE irepa_encoders (
 -- One row a point of iREPA's correlation study of 27 encoders, digitised from its figure.
 CREATE TABLE irepa_scatter (
     -- Number of the point, from 0, by FID.
-    point INTEGER NOT NULL,
+    point BIGINT NOT NULL,
     -- The encoder; NULL where neither figure nor text tell.
     encoder VARCHAR,
     -- Why the point is taken to be that encoder.

@@ -5,7 +5,7 @@
 -- One row: what wrote this store.
 CREATE TABLE store_info (
     -- Version of these tables.
-    schema_version INTEGER NOT NULL,
+    schema_version BIGINT NOT NULL,
     -- SHA-256 of schema.sql and views.sql.
     schema_digest VARCHAR NOT NULL,
     -- Version of genbench that built the store.
@@ -39,7 +39,7 @@ CREATE TABLE runs (
     -- Made with --limit: has its own n and enters no leaderboard.
     limited BOOLEAN NOT NULL,
     -- Seed block of the suite, from 0.
-    block INTEGER NOT NULL,
+    block BIGINT NOT NULL,
     -- The protocol; NULL for a score of two sets of images.
     suite VARCHAR,
     -- Covers seeds, labels, reference, feature networks and metric versions: only rows that share it can be compared.
@@ -98,9 +98,9 @@ CREATE TABLE runs (
     -- Name of the processor.
     processor VARCHAR NOT NULL,
     -- Processor cores.
-    cores INTEGER NOT NULL,
+    cores BIGINT NOT NULL,
     -- Threads that torch computed with.
-    threads INTEGER NOT NULL,
+    threads BIGINT NOT NULL,
     -- Name of the accelerator, or cpu.
     device VARCHAR NOT NULL,
     -- Whether matrix products could use TF32.
@@ -114,7 +114,7 @@ CREATE TABLE runs (
     -- Covers the whole record.
     record_digest VARCHAR NOT NULL,
     -- Version of the record's format.
-    record_schema INTEGER NOT NULL
+    record_schema BIGINT NOT NULL
 );
 
 -- One row a number: a metric of a record.
@@ -122,7 +122,7 @@ CREATE TABLE measurements (
     -- The record in runs.
     record_id VARCHAR NOT NULL,
     -- Place in the record, from 0: the order in which the suite names its metrics.
-    position INTEGER NOT NULL,
+    position BIGINT NOT NULL,
     -- statistic@space.
     metric VARCHAR NOT NULL,
     -- Estimator.
@@ -133,7 +133,7 @@ CREATE TABLE measurements (
     -- where the record does not say.
     space_digest VARCHAR,
     -- Version of the statistic's definition.
-    version INTEGER NOT NULL,
+    version BIGINT NOT NULL,
     -- Which values are better: lower or higher.
     direction VARCHAR NOT NULL,
     -- The number.
@@ -234,7 +234,7 @@ CREATE TABLE methods (
     -- Licence of the code.
     licence VARCHAR,
     -- Year of publication.
-    year INTEGER,
+    year BIGINT,
     -- Family of samplers, or module:Class; NULL for a method that genbench cannot run.
     sampler VARCHAR,
     -- Why genbench cannot run it; NULL for one that it can.
@@ -254,9 +254,9 @@ CREATE TABLE variants (
     -- What it was trained on.
     dataset VARCHAR NOT NULL,
     -- Side of a generated image, pixels.
-    resolution INTEGER NOT NULL,
+    resolution BIGINT NOT NULL,
     -- Classes, 0 for an unconditional model.
-    classes INTEGER NOT NULL,
+    classes BIGINT NOT NULL,
     -- Rule from float to uint8.
     quantise VARCHAR NOT NULL,
     -- Constructor arguments of the network.
@@ -290,7 +290,7 @@ CREATE TABLE suites (
     -- The data that methods are asked to imitate.
     dataset VARCHAR NOT NULL,
     -- Side of the images, pixels.
-    resolution INTEGER NOT NULL,
+    resolution BIGINT NOT NULL,
     -- Name of the reference statistics; originals for a suite of reconstructions, NULL for one of prompts alone.
     reference VARCHAR,
     -- Name of the statistics of held-out real images; NULL where the suite names none.
@@ -298,7 +298,7 @@ CREATE TABLE suites (
     -- Images in a seed block.
     images BIGINT NOT NULL,
     -- Seed blocks; each is measured on its own.
-    blocks INTEGER NOT NULL,
+    blocks BIGINT NOT NULL,
     -- Seed of image 0 of block 0; NULL for reconstructions.
     first_seed BIGINT,
     -- Label policy; NULL for reconstructions.

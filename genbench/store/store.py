@@ -117,6 +117,8 @@ class Store:
         Raises `UsageError` with DuckDB's message on one line for SQL that is not valid or not allowed, and `StoreError`
         when the file turns out to be damaged.
         """
+        if not _is_unicode(sql):
+            raise UsageError("the query is not UTF-8 text", hint='for example "from leaderboard"')
         try:
             if not self._connection.extract_statements(sql):
                 raise UsageError("the query is empty", hint=f'for example "from leaderboard"; {self._tables_hint()}')
@@ -174,6 +176,11 @@ class Store:
                 f"{len(problems) - SPOKEN_PROBLEMS} more files are left out: "
                 '`genbench sql "select path, problem from files where problem is not null"`'
             )
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether the text is characters alone: bytes of a command line that are not UTF-8 are half surrogate pairs."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _sources(results: Path, registry: Sequence[Path], suites: Sequence[Path]) -> Sources:
