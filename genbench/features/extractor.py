@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from genbench.errors import FeatureError, WeightsError
 from genbench.features import effnet, encoders, haar, inception, openclip, vgg
 from genbench.features.precision import computing, lower
+from genbench.features.sketch import sketches
 from genbench.features.space import Reduction, Space
 from genbench.precision import Precision
 from genbench.tokens.correlogram import correlograms
@@ -62,9 +63,9 @@ LOADERS: Mapping[str, Loader] = MappingProxyType(
 
 
 REDUCTIONS: Mapping[Reduction, Callable[[Tensor], Tensor]] = MappingProxyType(
-    {"correlogram": correlograms, "layout": layouts}
+    {"correlogram": correlograms, "layout": layouts, "sketch": sketches}
 )
-"""What is kept of tokens (N, T, D), by name: (N, width) each, in float64."""
+"""What is kept of a layer, by name: of tokens (N, T, D) float64 (N, width), of features (N, D) float32 sketches."""
 
 CPU_BLOCK = 16
 """Images that go through a network at once on a CPU: faster than more (activations stay nearer), and bounds memory."""

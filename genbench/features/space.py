@@ -11,8 +11,9 @@ from genbench.digest import digest
 from genbench.precision import Precision
 from genbench.weights import WeightFile
 
-Reduction = Literal["correlogram", "layout"]
-"""`genbench.tokens.correlogram` or `genbench.tokens.layout` of an image's tokens, on a square grid."""
+Reduction = Literal["correlogram", "layout", "sketch"]
+"""`genbench.tokens.correlogram` or `genbench.tokens.layout` of an image's tokens, on a square grid; or
+`genbench.features.sketch` of its features."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Space:
     """Files that are needed besides `weights`, which the digest covers too."""
     precision: Precision = "exact"
     reduction: Reduction | None = None
-    """What is kept of the layer's tokens where they themselves would be too many."""
+    """What is kept of the layer where it would be too much itself."""
     paired: bool = False
     """Whether it is read from an image together with its original (`genbench.features.pairs`)."""
 

@@ -190,6 +190,15 @@ _LPIPS = Space(
     source="Zhang et al. 2018 (arXiv:1801.03924); lpips 0.1.4, version 0.1",
 )
 
+_LPIPS_SKETCH = replace(
+    _LPIPS,
+    name="vgg16-lpips/sketch",
+    shape=(8, 1024),
+    reduction="sketch",
+    summary="eight random projections of vgg16-lpips, whose squared distances are LPIPS on average; 32 KiB an image",
+    source="LPIPS as in vgg16-lpips; projections of Charikar, Chen & Farach-Colton 2002",
+)
+
 
 def _compared(layer: str, summary: str, source: str) -> Space:
     return Space(
@@ -225,7 +234,7 @@ _PAIRS = (
     ),
 )
 
-_READ = (*_ALL, _HAAR4, _LPIPS, *_PAIRS, *ENCODER_SPACES)
+_READ = (*_ALL, _HAAR4, _LPIPS, _LPIPS_SKETCH, *_PAIRS, *ENCODER_SPACES)
 _REDUCED = [kept for space in _READ if space.layer == "tokens" for kept in reduced(space)]
 
 SPACES: Mapping[str, Space] = MappingProxyType({space.name: space for space in (*_READ, *_REDUCED)})

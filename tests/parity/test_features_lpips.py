@@ -13,6 +13,7 @@ from torch import Tensor
 from genbench.errors import FeatureError, WeightsError
 from genbench.features import pairs, vgg
 from genbench.features.extractor import load_extractors
+from genbench.features.sketch import sketches
 from genbench.features.spaces import VGG16, get
 from genbench.weights import Located
 
@@ -94,6 +95,18 @@ def test_squared_distances_of_features_are_lpips(ours):
         # The docstring's shortcut: mean over all pairs, from the variance alone.
         pairs = [ours.distance(images[[i]], images[[j]]) for i in range(4) for j in range(i)]
     assert torch.allclose(2 * features.var(0).sum(), torch.stack(pairs).mean(), rtol=1e-5)
+
+
+def test_sketches_of_features_keep_lpips(ours):
+    """15 distances, each within five deviations, of which the projections have √(2/8192) where they are even."""
+    images = pictures(6, 32, 32)
+    with torch.inference_mode():
+        kept = sketches(ours(images)["embedding"])
+        for i in range(6):
+            for j in range(i):
+                expected = ours.distance(images[[i]], images[[j]])
+                found = (kept[i] - kept[j]).square().sum(1).mean()
+                assert abs(float(found / expected) - 1) < 5 * (2 / 8192) ** 0.5
 
 
 def test_an_image_is_at_distance_zero_from_itself(ours):

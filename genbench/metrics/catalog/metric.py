@@ -48,6 +48,7 @@ _SHORT_NAMES = {
     "fwd": ShortName("fwd@pixels/haar4", "FWD"),
     "clip-score": ShortName("clip-score@open-clip/ViT-L-14:openai", "CLIP score"),
     "lpips-diversity": ShortName("diversity@vgg16-lpips", "LPIPS diversity"),
+    "lpips-diversity-sketch": ShortName("diversity-sketch@vgg16-lpips/sketch", "LPIPS diversity (sketch)"),
     "psnr": ShortName("psnr@pixels/psnr", "PSNR"),
     "ssim": ShortName("ssim@pixels/ssim", "SSIM"),
     "lpips": ShortName("lpips@vgg16-lpips/pairs", "LPIPS"),
