@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -148,6 +149,8 @@ class Features(NamedTuple):
     """Preflight."""
     facts: list[dict[str, Any]]
     """What each shard took."""
+    utilisation: float | None
+    """Share of the time of the engine's workers in which they made or extracted; None where no shard was missing."""
 
 
 def plan_subject(subject: Subject, spaces: Sequence[Space], cache: ShardCache, extra: Sequence[str] = ()) -> Plan:
@@ -178,21 +181,30 @@ def gather(
 
     Raises what reading images, sampling and extracting raise; finished shards are kept.
     """
-    folders = _folders(extraction.spaces)
+    folders, engine = _folders(extraction.spaces), engine or Local()
+    started = time.perf_counter()
     if plan.work:
         job = Job(subject.open, subject.digest, plan, folders, extraction, batch_size, extraction.device)
         cache.describe(subject.digest, subject.title)
         with console.progress(subject.title, plan.images, done=plan.images - plan.missing) as progress:
-            (engine or Local()).fill(job, cache, progress.advance)
+            engine.fill(job, cache, progress.advance)
+    seconds = time.perf_counter() - started
     by_space = {
         space.name: joined(
             space.name, [cache.read(subject.digest, folders[space.name], shard) for shard in subject.shards]
         ).reshape(plan.images, -1)
         for space in extraction.spaces
     }
-    facts = [found for shard in subject.shards if (found := cache.read_facts(subject.digest, shard))]
-    report = preflight([ShardFacts.from_json(f["preflight"]) for f in facts], subject.folders)
-    return Features(by_space, report, facts)
+    facts = {shard: found for shard in subject.shards if (found := cache.read_facts(subject.digest, shard))}
+    report = preflight([ShardFacts.from_json(f["preflight"]) for f in facts.values()], subject.folders)
+    utilisation = _busy(plan, facts) / (seconds * engine.workers) if plan.work else None
+    return Features(by_space, report, list(facts.values()), utilisation)
+
+
+def _busy(plan: Plan, facts: Mapping[Shard, Mapping[str, Any]]) -> float:
+    """Seconds that workers took to make images and to extract their features, all workers together."""
+    made = [facts[work.shard] for work in plan.work if work.shard in facts]
+    return sum(float(fact["making_seconds"] + fact["extracting_seconds"]) for fact in made)
 
 
 DEVIATION_IMAGES = 256

@@ -37,12 +37,17 @@ class Provenance(Strict):
     """Name of the accelerator, or "cpu"."""
     tf32: bool
     deterministic: bool
+    engine: str = "local"
+    """Where shards were made: local, torchrun or ray."""
     argv: list[str]
     """The command line, less what URLs may hold of secrets: user, password and query."""
 
 
-def collect(device: str) -> Provenance:
-    """The provenance of this process, computing on `device` ("cpu", "cuda", "cuda:1", …). Imports torch."""
+def collect(device: str, engine: str = "local") -> Provenance:
+    """The provenance of this process, computing on `device` ("cpu", "cuda", "cuda:1", …) what `engine` made.
+
+    Imports torch.
+    """
     import torch
 
     commit, dirty = _git_state(Path(__file__).parent)
@@ -59,6 +64,7 @@ def collect(device: str) -> Provenance:
         device=torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
         tf32=torch.backends.cuda.matmul.allow_tf32,
         deterministic=torch.are_deterministic_algorithms_enabled(),
+        engine=engine,
         argv=[Path(sys.argv[0]).name, *map(_without_secrets, sys.argv[1:])],
     )
 

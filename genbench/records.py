@@ -18,9 +18,9 @@ from genbench.precision import Precision
 from genbench.provenance import Provenance
 from genbench.schema import Strict
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version 2 added held-out images, precision, spread, deviation, contributions and influence, 3 parts, prompts and more
-costs; older ones are read without."""
+costs, 4 the engine, its workers and their utilisation; older ones are read without."""
 
 
 class SuiteFacts(Strict):
@@ -162,6 +162,11 @@ class Costs(Strict):
     seconds_per_image: float | None = None
     """Sampling alone, averaged over all shards, whichever call filled them."""
     extraction_seconds_per_image: float | None = None
+    workers: int | None = None
+    """Processes that made the shards, whichever calls they were of."""
+    utilisation: float | None = Field(default=None, ge=0)
+    """Of the call that wrote the record: share of its workers' time, up to the last shard, in which they made images or
+    extracted features; the rest is loading, sending, writing and waiting. None where it made no shard."""
     peak_memory_bytes: int | None = None
     wall_seconds: float
     """The call that wrote the record."""

@@ -288,7 +288,7 @@ def _measure(block: Block, features: Features, extraction: Extraction, engine: E
         prompts=block.prompts.facts if block.prompts else None,
         **found._asdict(),
         costs=_costs(block, features, time.perf_counter() - started),
-        provenance=provenance.collect(settings.device),
+        provenance=provenance.collect(settings.device, engine.name),
     )
     # The record goes last: once it is there, nothing of this block is done again.
     preview = settings.results / record.folder / f"{record.id}.png"
@@ -318,6 +318,7 @@ def _costs(block: Block, features: Features, wall: float) -> Costs:
     costs = [facts["costs"] for facts in features.facts]
     known = costs[0] if costs else {}
     nfe = [cost["nfe"] for cost in costs if cost["nfe"] is not None]
+    workers = [facts.get("worker") for facts in features.facts]
     peaks = [facts["peak_memory_bytes"] for facts in features.facts if facts.get("peak_memory_bytes")]
     return Costs(
         parameters=known.get("parameters"),
@@ -328,6 +329,8 @@ def _costs(block: Block, features: Features, wall: float) -> Costs:
         packed_weight_bytes=known.get("weight_bytes"),
         seconds_per_image=sum(f["making_seconds"] for f in features.facts) / n if complete else None,
         extraction_seconds_per_image=sum(f["extracting_seconds"] for f in features.facts) / n if complete else None,
+        workers=len(set(workers)) if None not in workers else None,
+        utilisation=features.utilisation,
         peak_memory_bytes=max(peaks, default=None),
         wall_seconds=wall,
     )

@@ -222,7 +222,7 @@ def _record(
         precision=questions.precision,
         spaces={name: space.digest for name, space in questions.spaces.items()},
         **found._asdict(),
-        costs=Costs(wall_seconds=time.perf_counter() - started),
+        costs=Costs(utilisation=features.utilisation, wall_seconds=time.perf_counter() - started),
         provenance=provenance.collect(settings.device),
     )
 

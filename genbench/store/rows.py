@@ -58,6 +58,7 @@ def run_row(record: Record, path: str) -> Row:
         "device": provenance.device,
         "tf32": provenance.tf32,
         "deterministic": provenance.deterministic,
+        "engine": provenance.engine,
         "argv": list(provenance.argv),
         "record_path": path,
         "record_digest": record.digest,

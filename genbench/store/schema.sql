@@ -107,6 +107,8 @@ CREATE TABLE runs (
     tf32 BOOLEAN NOT NULL,
     -- Whether torch was held to deterministic algorithms.
     deterministic BOOLEAN NOT NULL,
+    -- Where shards were made: local, torchrun or ray.
+    engine VARCHAR NOT NULL,
     -- The command.
     argv VARCHAR[] NOT NULL,
     -- File of the record, below the results folder.
@@ -213,6 +215,11 @@ CREATE TABLE costs (
     seconds_per_image DOUBLE,
     -- Feature extraction alone.
     extraction_seconds_per_image DOUBLE,
+    -- Processes that made the shards, whichever calls they were of; NULL where older versions made some.
+    workers INTEGER,
+    -- Of the call that wrote the record: share of its workers' time in which they made images or extracted features; the
+    -- rest is loading, sending, writing and waiting. NULL where it found all shards made.
+    utilisation DOUBLE,
     -- Peak memory, bytes.
     peak_memory_bytes BIGINT,
     -- Wall time of the call that wrote the record, seconds.

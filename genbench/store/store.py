@@ -19,7 +19,7 @@ from genbench.store import ddl, ingest
 from genbench.store.access import TIMEOUT, UnreadableStoreError, connect, exclusive, one_line
 from genbench.store.sources import Key, Sources, Stamp
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of the tables and of what is put into them; a store of another version is rebuilt."""
 
 FILE = "genbench.duckdb"

@@ -85,6 +85,9 @@ def test_ranks_of_torchrun_give_the_bytes_and_the_numbers_of_one_process(world: 
     assert out.count("rank  run") == 1, "one rank speaks"
     assert err.count("plan: 1 to measure") == 1
     assert len(workers(world)) == 2, "both ranks made shards"
+    (row,) = world.rows("SELECT engine, workers, utilisation FROM runs JOIN costs USING (record_id)")
+    assert (row["engine"], row["workers"]) == ("torchrun", 2)
+    assert 0 < row["utilisation"] <= 1
     check_same(world, alone)
 
 

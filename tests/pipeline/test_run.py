@@ -47,6 +47,9 @@ def test_a_record_says_what_was_measured_how_and_at_what_cost(measured: Measured
         assert record.run.weights_sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
         assert record.costs.weight_bytes == weights.stat().st_size
         assert record.costs.seconds_per_image
+        assert (record.provenance.engine, record.costs.workers) == ("local", 1)
+        assert record.costs.utilisation
+        assert record.costs.utilisation <= 1, "one process does one thing at a time"
     # An ODE on a grid of s points takes s - 1 evaluations; an SDE one more for its last step.
     assert {name: record.costs.nfe for name, record in records.items()} == dict(zip(RUNS, (1, 2, 2), strict=True))
     assert len({record.images.digest for record in records.values()}) == 3

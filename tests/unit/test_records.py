@@ -138,11 +138,14 @@ def test_a_record_of_version_1_is_read(tmp_path):
         {key: value for key, value in m.items() if key not in {"spread", "deviation", "deviation_n"}}
         for m in data["measurements"]
     ]
+    data["costs"] = {"wall_seconds": 1.5}
+    data["provenance"] = {key: value for key, value in data["provenance"].items() if key != "engine"}
     path = tmp_path / "old.json"
     path.write_text(json.dumps(data | {"digest": digest(data)}))
     record = read_record(path)
     assert (record.schema_version, record.precision, record.contributions) == (1, "exact", ())
     assert record.measurements == RECORD.measurements
+    assert (record.costs, record.provenance) == (RECORD.costs, RECORD.provenance)
     path.write_text(json.dumps(data | {"digest": digest(data), "block": 1}))
     with pytest.raises(StoreError, match="was changed after"):
         read_record(path)
