@@ -11,16 +11,19 @@ import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from genbench.errors import ImageError
 from genbench.images import zipped
 from genbench.images.decode import check_encoded_size, is_image_name
-from genbench.images.encoded import ReadBytes
+from genbench.images.encoded import IMAGE_LIMIT, READ_AHEAD, ReadBytes
 from genbench.images.folder import no_images
 from genbench.images.spans import FileSpan, InflatedSpan, Span, SpanFile
+
+_HEADER = 2**20
+"""Bytes that an extended header of a tar file may have: names and times of one member."""
 
 
 class ZipArchive:
@@ -70,19 +73,25 @@ class TarArchive:
     def __init__(self, path: Path, *, compressed: bool) -> None:
         self.path = path
         self._span: Span = InflatedSpan(path) if compressed else FileSpan(path)
-        found = list(_tar_images(path, self._span))
+        found = list(islice(_tar_images(path, self._span), IMAGE_LIMIT + 1))
+        if len(found) > IMAGE_LIMIT:
+            raise ImageError(f"{path}: holds more than {IMAGE_LIMIT:,} images", hint="pack them as several files")
         if compressed:
             _check_stream_end(self._span, after=max((image.offset for image in found), default=0))
         self.names = _ordered_names(path, (image.name for image in found))
         self._images = sorted(found)
 
     def readers(self, first: int, count: int) -> Iterator[ReadBytes]:
-        """One function an image; the bytes are read as the iterator advances, in the order of the archive."""
+        """One function an image; small ones are read as the iterator advances, in the order of the archive."""
         for image in self._images[first : first + count]:
-            data = self._span.read(image.offset, image.size)
-            if len(data) < image.size:
-                raise _damaged_tar(self.path, f"{image.name} ends too early")
-            yield partial(bytes, data)
+            read = partial(self._read, image)
+            yield read if image.size > READ_AHEAD else partial(bytes, read())
+
+    def _read(self, image: _TarImage) -> bytes:
+        data = self._span.read(image.offset, image.size)
+        if len(data) < image.size:
+            raise _damaged_tar(self.path, f"{image.name} ends too early")
+        return data
 
     def place(self, index: int) -> str:
         """The archive and the member."""
@@ -129,7 +138,7 @@ def _tar_images(path: Path, span: Span) -> Iterator[_TarImage]:
 
 def _tar_members(path: Path, span: Span) -> Iterator[tarfile.TarInfo]:
     """All members. `TarFile` takes a damaged header for the end of the archive; here it is an error."""
-    file = SpanFile(span)
+    file = SpanFile(span, at_most=_HEADER)
     try:
         with tarfile.TarFile(fileobj=file) as archive:
             member = archive.next()

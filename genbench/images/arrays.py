@@ -22,7 +22,7 @@ from genbench.errors import ImageError
 from genbench.images import npy, zipped
 from genbench.images.batch import ImageBatch, ImageFacts
 from genbench.images.decode import PIXEL_LIMIT
-from genbench.images.encoded import check_range
+from genbench.images.encoded import IMAGE_LIMIT, batch_images, check_range
 from genbench.images.readahead import in_order
 from genbench.images.spans import FileSpan, Span, unreadable
 
@@ -76,9 +76,9 @@ class ArraySource:
         return digest({"dtype": "uint8", "shape": list(self._shape), "sha256": values.hexdigest()})
 
     def batches(self, first: int, count: int, size: int) -> Iterator[ImageBatch]:
-        """Images first..first+count-1 in order, `size` a batch. Raises `ImageError` if the file is damaged."""
+        """Images first..first+count-1 in order, up to `size` a batch. Raises `ImageError` if the file is damaged."""
         check_range(first, count, size, len(self))
-        end = first + count
+        end, size = first + count, batch_images(self._shape[1:], size)
         tasks = (partial(self._batch, i, min(size, end - i)) for i in range(first, end, size))
         yield from in_order(tasks, workers=1, ahead=2)
 
@@ -141,6 +141,11 @@ def _check_images(path: Path, header: npy.Header, *, npz: bool) -> None:
         )
     if min(shape) < 1:
         raise ImageError(f"{path}: holds no images, its shape is {shape}", hint="save the images again")
+    if shape[0] > IMAGE_LIMIT:
+        raise ImageError(
+            f"{path}: its header declares {shape[0]:,} images, more than {IMAGE_LIMIT:,}",
+            hint="check that the axes are (N, H, W, 3); or save the images as several files",
+        )
     if shape[1] * shape[2] > PIXEL_LIMIT:
         raise ImageError(
             f"{path}: an image of {shape[2]}x{shape[1]} has more than {PIXEL_LIMIT:,} pixels",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,10 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 """File names that count as images, in any case."""
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 """Formats that are tried, whatever the suffix says."""
-PIXEL_LIMIT = 89_478_485
-"""Pixels an image may have: Pillow's own threshold for decompression bombs, where Pillow only warns."""
+PIXEL_LIMIT = 2**25
+"""Pixels an image may have, 8K among them: with Pillow's copy and ours one takes 0.4 GB while it is decoded."""
+LARGE = 2**22
+"""Pixels beyond which images are decoded one at a time: as many as are read ahead would take gigabytes."""
 BYTE_LIMIT = 4 * PIXEL_LIMIT + 2**20
 """Bytes that one encoded image may have: `PIXEL_LIMIT` stored raw with alpha, and a generous header."""
 
@@ -69,8 +71,16 @@ def check_encoded_size(size: int, place: str) -> None:
         )
 
 
-def decode(data: bytes, *, name: str, place: str) -> Decoded:
-    """Decode one image; `place` says in errors where it lies.
+@overload
+def decode(data: bytes, *, name: str, place: str) -> Decoded: ...
+
+
+@overload
+def decode(data: bytes, *, name: str, place: str, at_most: int) -> Decoded | None: ...
+
+
+def decode(data: bytes, *, name: str, place: str, at_most: int | None = None) -> Decoded | None:
+    """Decode one image; `place` says in errors where it lies. None for one of more than `at_most` pixels.
 
     Raises `ImageError` if `data` is not PNG, JPEG, WebP or BMP, is truncated or damaged, has more than `PIXEL_LIMIT`
     pixels, or has a mode that Pillow cannot bring to 8-bit RGB without clipping (16-bit greyscale, float).
@@ -78,6 +88,8 @@ def decode(data: bytes, *, name: str, place: str) -> Decoded:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_pixels(image, place)
+            if at_most is not None and image.width * image.height > at_most:
+                return None
             image.load()
             facts = ImageFacts(name, _format(image), image.mode, image.width, image.height)
             pixels = _rgb(image, place)

@@ -6,6 +6,7 @@ grouping, identity, labels) is here, once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from itertools import takewhile
@@ -17,10 +18,17 @@ import torch
 
 from genbench.digest import digest, digest_bytes
 from genbench.images.batch import ImageBatch
-from genbench.images.decode import Decoded, decode
+from genbench.images.decode import LARGE, Decoded, decode
 from genbench.images.readahead import in_order
 
 ReadBytes = Callable[[], bytes]
+
+BATCH_BYTES = 256 * 2**20
+"""What the pixels of a batch take at most, unless one image takes more."""
+READ_AHEAD = 4 * 2**20
+"""Bytes of an encoded image that a container reads before a thread is free for it; more would not fit many times."""
+IMAGE_LIMIT = 2**22
+"""Images that a source may have, more than three times ImageNet: their names take half a gigabyte."""
 
 
 class Container(Protocol):
@@ -68,22 +76,32 @@ class EncodedSource:
     def batches(self, first: int, count: int, size: int) -> Iterator[ImageBatch]:
         """Images first..first+count-1 in order; consecutive images of equal size share a batch of up to `size`.
 
-        Raises `ImageError` for the first image that cannot be read or decoded.
+        Batches are smaller where images are large (`BATCH_BYTES`). Raises `ImageError` for the first image that cannot
+        be read or decoded.
         """
         check_range(first, count, size, len(self))
         readers = self._container.readers(first, count)
-        tasks = (partial(self._decode, first + i, read) for i, read in enumerate(readers))
-        yield from _grouped(in_order(tasks, workers=self._workers, ahead=max(size, 2 * self._workers)), size)
+        tasks = (partial(self._prepare, first + i, read) for i, read in enumerate(readers))
+        prepared = in_order(tasks, workers=self._workers, ahead=max(size, 2 * self._workers))
+        yield from _grouped((decoded() for decoded in prepared), size)
 
-    def _decode(self, index: int, read: ReadBytes) -> Decoded:
+    def _prepare(self, index: int, read: ReadBytes) -> Callable[[], Decoded]:
+        """Decode an image in a worker, unless it is so large that it has to wait for its turn; then read it again."""
         container = self._container
-        return decode(read(), name=container.names[index], place=container.place(index))
+        facts = {"name": container.names[index], "place": container.place(index)}
+        decoded = decode(read(), **facts, at_most=LARGE)
+        return (lambda: decode(read(), **facts)) if decoded is None else (lambda: decoded)
 
 
 def check_range(first: int, count: int, size: int, length: int) -> None:
     """Raises `ValueError` unless images first..first+count-1 exist and a batch may hold one."""
     if first < 0 or count < 0 or first + count > length or size < 1:
         raise ValueError(f"images {first}..{first + count - 1} in batches of {size}, from a source of {length}")
+
+
+def batch_images(shape: Sequence[int], size: int) -> int:
+    """How many images of a shape, one byte a value, share a batch of up to `size`."""
+    return min(size, max(1, BATCH_BYTES // math.prod(shape)))
 
 
 def class_folders(names: Sequence[str]) -> tuple[str, ...] | None:
@@ -107,7 +125,9 @@ def _hash(read: ReadBytes) -> str:
 def _grouped(images: Iterator[Decoded], size: int) -> Iterator[ImageBatch]:
     group: list[Decoded] = []
     for image in images:
-        if group and (len(group) == size or image.pixels.shape != group[0].pixels.shape):
+        if group and (
+            len(group) == batch_images(image.pixels.shape, size) or image.pixels.shape != group[0].pixels.shape
+        ):
             yield _batch(group)
             group = []
         group.append(image)

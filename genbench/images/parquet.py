@@ -14,12 +14,12 @@ import duckdb
 
 from genbench.errors import ImageError
 from genbench.images.decode import check_encoded_size
-from genbench.images.encoded import ReadBytes
-from genbench.images.spans import unreadable
+from genbench.images.encoded import IMAGE_LIMIT, READ_AHEAD, ReadBytes
 
-# A query costs about as much for a few rows as for hundreds, and holds what it returns: this many bytes, about.
+# A query costs about as much for a few rows as for hundreds, and holds what it returns: this many bytes at most.
 _SLICE_BYTES = 32 * 2**20
 _SLICE_ROWS = 2048  # DuckDB's vector
+_NAME_LIMIT = 4096  # bytes of a path on Linux
 _USUAL_NAMES = ("image", "img", "images", "png", "jpg")
 
 
@@ -34,32 +34,60 @@ class ParquetTable:
         columns = [(str(name), str(kind)) for name, kind, *_ in self._query("DESCRIBE SELECT *")]
         column = _image_column(path, columns)
         self._bytes, stored_path = column.bytes, column.path
-        rows = self._query(f"SELECT file_row_number, {stored_path}", "ORDER BY file_row_number")
-        if not rows:
+        [(total, longest)] = self._query(f"SELECT count(*), max(strlen({stored_path}))")
+        if not total:
             raise ImageError(f"{path}: has no rows", hint="write the file again, with one row an image")
-        self.names = tuple(f"row {row}" if name is None else str(name) for row, name in rows)
-        self._slice = max(1, min(_SLICE_ROWS, _SLICE_BYTES * len(rows) // _file_size(path)))
+        if total > IMAGE_LIMIT or (longest or 0) > _NAME_LIMIT:
+            raise ImageError(
+                f"{path}: has {total:,} rows, and names of up to {longest or 0:,} bytes",
+                hint=f"write up to {IMAGE_LIMIT:,} rows with paths of up to {_NAME_LIMIT:,} bytes into one file",
+            )
+        rows = self._query(
+            f"SELECT file_row_number, {stored_path}, octet_length({self._bytes})", "ORDER BY file_row_number"
+        )
+        self.names = tuple(f"row {row}" if name is None else str(name) for row, name, _ in rows)
+        self._sizes = [size for _, _, size in rows]
 
     def readers(self, first: int, count: int) -> Iterator[ReadBytes]:
-        """One function an image; a slice of rows is read at a time, as the iterator advances."""
-        end = first + count
-        for start in range(first, end, self._slice):
-            rows = self._query(
-                f"SELECT {self._bytes}",
-                "WHERE file_row_number >= ? AND file_row_number < ? ORDER BY file_row_number",
-                start,
-                min(start + self._slice, end),
-            )
-            if len(rows) != min(self._slice, end - start):
-                raise _damaged(self.path, f"rows {start} to {end} are not all there")
-            for index, (data,) in enumerate(rows, start):
-                if data is None:
-                    raise ImageError(
-                        f"{self.place(index)}: holds no bytes",
-                        hint="write the images into the file; paths to other files are not followed",
-                    )
-                check_encoded_size(len(data), self.place(index))
-                yield partial(bytes, data)
+        """One function an image; a slice of rows is read at a time, as the iterator advances, and large ones later."""
+        for start, end in self._slices(first, first + count):
+            if self._sizes[start] > READ_AHEAD:
+                yield partial(self._row, start)
+            else:
+                yield from (partial(bytes, data) for data in self._rows(start, end))
+
+    def _slices(self, first: int, end: int) -> Iterator[tuple[int, int]]:
+        """Consecutive rows up to `_SLICE_BYTES`; each large row by itself. Raises `ImageError` for rows of no image."""
+        start, held = first, 0
+        for index in range(first, end):
+            size = self._sizes[index]
+            if size is None:
+                raise ImageError(
+                    f"{self.place(index)}: holds no bytes",
+                    hint="write the images into the file; paths to other files are not followed",
+                )
+            check_encoded_size(size, self.place(index))
+            full = held + size > _SLICE_BYTES or index - start == _SLICE_ROWS
+            if index > start and (full or max(size, self._sizes[index - 1]) > READ_AHEAD):
+                yield start, index
+                start, held = index, 0
+            held += size
+        if start < end:
+            yield start, end
+
+    def _row(self, index: int) -> bytes:
+        return self._rows(index, index + 1)[0]
+
+    def _rows(self, start: int, end: int) -> list[bytes]:
+        rows = self._query(
+            f"SELECT {self._bytes}",
+            "WHERE file_row_number >= ? AND file_row_number < ? ORDER BY file_row_number",
+            start,
+            end,
+        )
+        if [len(data) for (data,) in rows] != self._sizes[start:end]:
+            raise _damaged(self.path, f"rows {start} to {end} are not all there")
+        return [data for (data,) in rows]
 
     def place(self, index: int) -> str:
         """The file and the row."""
@@ -76,6 +104,8 @@ class ParquetTable:
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "threads": 1,
+            "memory_limit": "1GiB",
+            "temp_directory": "",
         }
         try:
             with duckdb.connect(":memory:", config=config) as connection:
@@ -114,10 +144,10 @@ def _image_column(path: Path, columns: list[tuple[str, str]]) -> _Column:
 def _as_image(name: str, kind: str) -> _Column | None:
     quoted = '"' + name.replace('"', '""') + '"'
     if kind == "BLOB":
-        return _Column(quoted, "NULL")
+        return _Column(quoted, "NULL::VARCHAR")
     fields = _struct_fields(kind)
     if fields.get("bytes") == "BLOB":
-        return _Column(f"{quoted}.bytes", f"{quoted}.path" if fields.get("path") == "VARCHAR" else "NULL")
+        return _Column(f"{quoted}.bytes", f"{quoted}.path" if fields.get("path") == "VARCHAR" else "NULL::VARCHAR")
     return None
 
 
@@ -127,13 +157,6 @@ def _struct_fields(kind: str) -> dict[str, str]:
         return {}
     fields = (field.rpartition(" ") for field in kind[len("STRUCT(") : -1].split(", "))
     return {name.strip('"'): of for name, _, of in fields}
-
-
-def _file_size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError as error:
-        raise unreadable(path, error) from error
 
 
 def _literal(path: Path) -> str:

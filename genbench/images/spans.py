@@ -12,12 +12,9 @@ import io
 import threading
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from genbench.errors import ImageError
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 RAW_DEFLATE = -zlib.MAX_WBITS
 GZIP = 16 + zlib.MAX_WBITS
@@ -147,11 +144,22 @@ class InflatedSpan:
 
 
 class SpanFile(io.RawIOBase):
-    """A span as a read-only file, for the standard library's parsers."""
+    """A span as a read-only file, for the standard library's parsers, which take a piece as large as a header says.
 
-    def __init__(self, span: Span) -> None:
+    Reading more than `at_most` bytes at once raises `ValueError`.
+    """
+
+    def __init__(self, span: Span, *, at_most: int) -> None:
         super().__init__()
-        self._span, self._position = span, 0
+        self._span, self._at_most, self._position = span, at_most, 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes, short only at the end of the span."""
+        if not 0 <= size <= self._at_most:
+            raise ValueError(f"a header of {size:,} bytes, at most {self._at_most:,} are read")
+        data = self._span.read(self._position, size)
+        self._position += len(data)
+        return data
 
     def readable(self) -> bool:
         """True."""
@@ -171,11 +179,3 @@ class SpanFile(io.RawIOBase):
             raise io.UnsupportedOperation("the end of a span is not known")
         self._position = offset + (self._position if whence == io.SEEK_CUR else 0)
         return self._position
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        """Fill `buffer`, short only at the end of the span."""
-        view = memoryview(buffer).cast("B")
-        data = self._span.read(self._position, len(view))
-        view[: len(data)] = data
-        self._position += len(data)
-        return len(data)
