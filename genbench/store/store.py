@@ -24,6 +24,9 @@ SCHEMA_VERSION = 4
 
 FILE = "genbench.duckdb"
 
+REPAIRS = 3
+"""How often a store is made anew where something else destroys it again at once."""
+
 SPOKEN_PROBLEMS = 5
 """How many left-out files are named before the rest is only counted."""
 
@@ -199,14 +202,23 @@ def _open_current(file: Path, sources: Sources, timeout: float) -> duckdb.DuckDB
         if _agrees(opened, sources.scan()):
             return opened
         opened.close()
-    with exclusive(file, timeout=timeout):
-        unusable = _catch_up(file, sources, timeout)
-        if unusable:
-            kept = _build(file, sources, keep_old=unusable.foreign)
-            if unusable.reason:
-                old = f"; the old file is kept as {kept.name}" if kept else ""
-                console.warn(f"{file}: {unusable.reason}; rebuilt from the records{old}")
-    return _open_valid(file, timeout)
+    for _ in range(REPAIRS):
+        with exclusive(file, timeout=timeout):
+            _repair(file, sources, timeout)
+        opened = _open_valid(file, timeout)
+        if not isinstance(opened, _Unusable):
+            break
+    return opened
+
+
+def _repair(file: Path, sources: Sources, timeout: float) -> None:
+    """Bring the file up to date, or replace it and say so; the caller holds the right to write."""
+    unusable = _catch_up(file, sources, timeout)
+    if unusable:
+        kept = _build(file, sources, keep_old=unusable.foreign)
+        if unusable.reason:
+            old = f"; the old file is kept as {kept.name}" if kept else ""
+            console.warn(f"{file}: {unusable.reason}; rebuilt from the records{old}")
 
 
 def _open_valid(file: Path, timeout: float) -> duckdb.DuckDBPyConnection | _Unusable:
@@ -267,7 +279,7 @@ def _build(file: Path, sources: Sources, *, keep_old: bool = False) -> Path | No
             ingest.catch_up(connection, sources)
         # The old file's log must not be replayed into the new file.
         file.with_name(f"{file.name}.wal").unlink(missing_ok=True)
-        kept = _set_aside(file) if keep_old else None
+        kept = _set_aside(file) if keep_old and file.exists() else None
         fresh.replace(file)
     except (*_UNWRITABLE, OSError) as error:
         reason = one_line(error) if isinstance(error, duckdb.Error) else str(error.strerror)

@@ -177,12 +177,16 @@ def litter(world: World) -> list[Path]:
     return [path for path in world.root.rglob("*") if path.name.endswith(".tmp") or path.name.startswith(".")]
 
 
+def prune(world: World) -> None:
+    call("cache", "prune", "--cache", world.cache, "--results", world.results).ok()
+
+
 def resumes(forks: Forks, world: World, undisturbed: Undisturbed) -> None:
     """`COMMAND` once more, then `genbench cache prune`: all is as if nothing had happened."""
     sound = {path: path.stat().st_mtime_ns for path in world.shards()}
     forks.run(world, *COMMAND).ok()
     assert sound.items() <= {path: path.stat().st_mtime_ns for path in world.shards()}.items(), "a shard was made again"
     assert kept(world) == undisturbed.kept
-    call("cache", "prune", "--cache", world.cache, "--results", world.results).ok()
+    prune(world)
     assert litter(world) == []
     assert kept(world) == undisturbed.kept, "pruning removes nothing that counts"
