@@ -1,0 +1,100 @@
+"""Files of others that lie about where they belong, what they run, or what a terminal should do."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from genbench.errors import StoreError
+from genbench.records import read_record
+from tests.fuzz.containers import encoded, zip_of
+from tests.fuzz.results import record_text, sealed, sound_record, table_of
+from tests.fuzz.tensors import trap
+from tests.pipeline.conftest import call
+
+
+def changed(place: str, value: Any) -> str:
+    """A record with one other value, sealed as if it had always been there."""
+    data = json.loads(json.dumps(sound_record()))
+    *tables, key = place.split(".")
+    target = data
+    for table in tables:
+        target = target[table]
+    target[key] = value
+    return json.dumps(sealed(data))
+
+
+ELSEWHERE: Mapping[str, tuple[str, ...]] = {
+    "id": ("../x", "../../../x", "/tmp/x", "a/b", "x\0"),
+    "suite.id": ("..", "../..", "/tmp", "", "a/b", "a\nb"),
+    "run.name": ("..", "../..", "/tmp/x", ".", "", "a/b", "\x1b[2J"),
+}
+
+
+@pytest.mark.parametrize(("place", "name"), [(place, name) for place, names in ELSEWHERE.items() for name in names])
+def test_a_merged_record_cannot_choose_a_place_outside_the_results(place: str, name: str, tmp_path: Path) -> None:
+    inside = tmp_path / "deep" / "down" / "results"
+    inside.mkdir(parents=True)
+    (tmp_path / "x.parquet").write_bytes(table_of([changed(place, name)]))
+    before = sorted(tmp_path.rglob("*"))
+    answer = call("store", "merge", tmp_path / "x.parquet", "--results", inside)
+    assert answer.code == 1
+    assert "left out" in answer.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("source", ["..", "a/..", "a\0b", "\x1b[2J", "/"])
+def test_a_score_of_a_strange_source_lies_below_the_results(source: str, tmp_path: Path) -> None:
+    data = json.loads(changed("images.source", source)) | {"kind": "score", "suite": None, "run": None}
+    (tmp_path / "x.json").write_text(json.dumps(sealed(data)))
+    results = tmp_path / "results"
+    assert call("store", "merge", tmp_path / "x.json", "--results", results).code == 0
+    assert [path.relative_to(results).parts[:2] for path in results.rglob("*.json")] == [("score", "images")]
+
+
+def test_a_folder_of_malformed_records_is_a_store_of_the_sound_ones(tmp_path: Path) -> None:
+    sound = 0
+    for number in range(60):
+        path = tmp_path / "tiny" / f"run{number}" / f"{number}.json"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(record_text(Random(f"store:{number}")))
+        try:
+            read_record(path)
+            sound += 1
+        except StoreError:
+            pass
+    question = "select count(*) filter (problem is null) sound, count(*) total from files where kind = 'record'"
+    answer = call("sql", question, "--results", tmp_path, "--format", "json").ok()
+    assert json.loads(answer.out) == [{"sound": sound, "total": 60}]
+    assert 0 < sound < 60
+
+
+@pytest.mark.parametrize("number", [2**31, 2**63 - 1])
+def test_numbers_that_a_record_may_have_fit_the_store(number: int, tmp_path: Path) -> None:
+    path = tmp_path / "tiny" / "tiny@ode2" / "r.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(changed("block", number))
+    answer = call("sql", "select block from runs", "--results", tmp_path, "--format", "json").ok()
+    assert json.loads(answer.out) == [{"block": number}]
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+def test_a_pickle_that_calls_something_is_refused_and_calls_nothing(protocol: int, tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(trap(marker), protocol))
+    call("weights", "convert", tmp_path / "x.pkl", tmp_path / "out.safetensors").problem(2)
+    assert not marker.exists()
+
+
+def test_what_files_are_called_does_not_command_a_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    path.write_bytes(zip_of({"a.png": encoded(), "b\x1b[2J\r\nhint: all is well\u202e.png": b"no picture"}))
+    error, hint = call("score", path, "--reference", path, "--no-record", "--cache", tmp_path / "cache").problem(2)
+    assert "\\x1b[2J\\r\\nhint: all is well\\u202e.png" in error
+    assert hint.startswith("remove it, or convert it")
