@@ -234,7 +234,7 @@ def npy(header: str, data: bytes = b"", *, version: int = 1, length: int | None 
     """An .npy file with any header; `length` is what it says of itself."""
     text = header.encode("latin1", "replace")
     width = 2 if version == 1 else 4
-    said = (len(text) if length is None else length) % 2 ** (8 * width)
+    said = (len(text) if length is None else length) % (1 << 8 * width)
     return b"\x93NUMPY" + bytes((version, 0)) + said.to_bytes(width, "little") + text + data
 
 

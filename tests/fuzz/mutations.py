@@ -43,7 +43,7 @@ def _flip(data: bytes, rng: Random) -> bytes:
 
 def _number(data: bytes, rng: Random) -> bytes:
     width = rng.choice((1, 2, 4, 8))
-    value = rng.choice(_LIMITS) % 2 ** (8 * width)
+    value = rng.choice(_LIMITS) % (1 << 8 * width)
     start = rng.randint(0, max(0, len(data) - width))
     return data[:start] + value.to_bytes(width, rng.choice(("little", "big"))) + data[start + width :]
 
