@@ -80,7 +80,7 @@ class ArraySource:
         check_range(first, count, size, len(self))
         end, size = first + count, batch_images(self._shape[1:], size)
         tasks = (partial(self._batch, i, min(size, end - i)) for i in range(first, end, size))
-        yield from in_order(tasks, workers=1, ahead=2)
+        yield from in_order(tasks, workers=1, ahead=2, place=lambda _: str(self._path))
 
     def _batch(self, first: int, count: int) -> ImageBatch:
         _, height, width, channels = self._shape

@@ -70,7 +70,7 @@ class EncodedSource:
         """
         names = self._container.names
         tasks = (partial(_hash, read) for read in self._container.readers(0, len(names)))
-        hashes = in_order(tasks, workers=self._workers, ahead=2 * self._workers)
+        hashes = in_order(tasks, workers=self._workers, ahead=2 * self._workers, place=self._container.place)
         return digest([[name, sha256] for name, sha256 in zip(names, hashes, strict=True)])
 
     def batches(self, first: int, count: int, size: int) -> Iterator[ImageBatch]:
@@ -82,7 +82,12 @@ class EncodedSource:
         check_range(first, count, size, len(self))
         readers = self._container.readers(first, count)
         tasks = (partial(self._prepare, first + i, read) for i, read in enumerate(readers))
-        prepared = in_order(tasks, workers=self._workers, ahead=max(size, 2 * self._workers))
+        prepared = in_order(
+            tasks,
+            workers=self._workers,
+            ahead=max(size, 2 * self._workers),
+            place=lambda number: self._container.place(first + number),
+        )
         yield from _grouped((decoded() for decoded in prepared), size)
 
     def _prepare(self, index: int, read: ReadBytes) -> Callable[[], Decoded]:

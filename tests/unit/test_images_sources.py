@@ -17,7 +17,7 @@ from PIL import Image
 
 from genbench.errors import ImageError
 from genbench.images import decode as decode_module
-from genbench.images import parquet
+from genbench.images import parquet, readahead
 from genbench.images.encoded import EncodedSource, class_folders
 from genbench.images.sources import ImageSource, open_source
 from genbench.images.spans import FileSpan, InflatedSpan
@@ -272,6 +272,24 @@ def test_leaving_early_stops_the_threads():
     batches.close()
     assert container.handed_out < 30
     assert not [t for t in threading.enumerate() if t.name.startswith("genbench-images")]
+
+
+def test_a_read_that_hangs_is_named_and_holds_nothing_up(monkeypatch):
+    monkeypatch.setattr(readahead, "PATIENCE", 0.2)
+    released = threading.Event()
+
+    class Hanging(SlowContainer):
+        def _read(self, index):
+            if index == 5:
+                released.wait(60)
+            return super()._read(index)
+
+    started = time.monotonic()
+    with pytest.raises(ImageError, match=r"^5\.png: not read within 0\.2 s") as caught:
+        list(EncodedSource(Hanging(), workers=2).batches(2, 100, 3))
+    assert time.monotonic() - started < 5
+    assert "network file system" in caught.value.hint
+    released.set()
 
 
 def test_one_bad_image_does_not_stop_what_precedes_or_lies_elsewhere(tmp_path):
