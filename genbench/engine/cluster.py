@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 
 import torch
 
-from genbench import console, provenance
+from genbench import __version__, console, provenance
 from genbench.engine.job import Job, Made
 from genbench.engine.making import Worker
 from genbench.errors import GenbenchError, RunFailedError, UsageError
@@ -40,12 +40,17 @@ class Hand(Worker):
 
     def make(self, number: int, job: Job, work: Work) -> Made | GenbenchError:
         """See `Worker.make`; `UsageError` where the versions are others than the leader's."""
-        if (here := provenance.versions()) != self._versions:
+        if (here := _versions()) != self._versions:
             return UsageError(
                 f"{platform.node()} computes with {_listed(here)}, the leader with {_listed(self._versions)}",
                 hint="install the same versions on every machine of the cluster",
             )
         return super().make(number, job, work)
+
+
+def _versions() -> dict[str, str]:
+    """Of what computes in this process."""
+    return {"genbench": __version__, **provenance.versions()}
 
 
 def _listed(versions: dict[str, str]) -> str:
@@ -150,7 +155,7 @@ class Cluster:
                 hint="--device cpu" if gpu else "set OMP_NUM_THREADS to what the smallest machine has",
             )
         for _ in range(min(room, shards) - self.workers):
-            hand = self._ray.remote(Hand).options(**needs).remote(threads, provenance.versions())
+            hand = self._ray.remote(Hand).options(**needs).remote(threads, _versions())
             self._calls[hand.started.remote()] = _Call(hand, self._jobs, None)
 
     def _answer(self) -> tuple[_Call, Made | GenbenchError | _Died | None]:

@@ -23,6 +23,21 @@ COMMAND = ("tiny", "-m", "tiny@sde2", "--set", "steps=20", "--shard-size", "2") 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 GENBENCH = ("-m", "genbench")
 
+MACHINES = """
+import sys
+from ray.cluster_utils import Cluster
+
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+machines = [cluster.add_node(num_cpus=THREADS) for _ in range(2)]
+print(cluster.address, flush=True)
+sys.stdin.readline()
+cluster.remove_node(machines[0], allow_graceful=False)
+print("one is gone", flush=True)
+sys.stdin.readline()
+cluster.shutdown()
+"""
+"""A head where nothing is computed and two machines with a worker's CPUs; a line on standard input ends one of them."""
+
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra ray is not installed")
 
 
@@ -48,14 +63,19 @@ def workers(world: World) -> list[str]:
     return sorted({fact["worker"] for fact in facts(world).values()})
 
 
-def kill_a_worker(world: World, process: subprocess.Popen[str]) -> dict[str, Any]:
+def kill_a_worker(world: World, process: subprocess.Popen[str]) -> dict[str, dict[str, Any]]:
     """Wait for three shards, then kill the process that made the first one; what was finished then."""
+    finished = await_shards(world, process)
+    os.kill(int(next(iter(finished.values()))["worker"].partition(":")[2]), signal.SIGKILL)
+    return finished
+
+
+def await_shards(world: World, process: subprocess.Popen[str]) -> dict[str, dict[str, Any]]:
+    """Wait for three shards; what was finished then."""
     while len(facts(world)) < 3:
         assert process.poll() is None, process.communicate()
         time.sleep(0.2)
-    finished = facts(world)
-    os.kill(int(next(iter(finished.values()))["worker"].partition(":")[2]), signal.SIGKILL)
-    return finished
+    return facts(world)
 
 
 def check_same(world: World, alone: World) -> None:
@@ -112,4 +132,25 @@ def test_a_worker_of_ray_that_is_killed_costs_its_shard(world: World, alone: Wor
     assert err.count("a worker of the cluster died making images") == 1
     assert finished.items() <= facts(world).items(), "what was finished is not made again"
     assert len(workers(world)) >= 2, "the one that was killed, and others"
+    check_same(world, alone)
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_machine_of_ray_that_is_gone_costs_its_shard(world: World, alone: World) -> None:
+    script = MACHINES.replace("THREADS", str(torch.get_num_threads()))
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", script], **pipes) as machines:
+        assert machines.stdin
+        assert machines.stdout
+        address = machines.stdout.readline().strip()
+        with start(world, [sys.executable, *GENBENCH], "--engine", "ray", "--address", address) as process:
+            finished = await_shards(world, process)
+            print(file=machines.stdin, flush=True)
+            assert machines.stdout.readline() == "one is gone\n"
+            _, err = process.communicate(timeout=400)
+        print(file=machines.stdin, flush=True)
+    assert process.returncode == 0, err
+    assert err.count("a worker of the cluster died making images") == 1
+    assert finished.items() <= facts(world).items(), "what was finished is not made again"
     check_same(world, alone)

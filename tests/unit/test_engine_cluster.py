@@ -183,7 +183,9 @@ def test_an_error_of_a_worker_is_raised_here_and_later_jobs_do_not_hear_of_it(tm
 def test_a_machine_of_other_versions_is_refused(tmp_path, monkeypatch):
     versions = [{"torch": "2.6.0"}]
     monkeypatch.setattr(provenance, "versions", lambda: versions.pop() if versions else {"torch": "2.7.0"})
-    with pytest.raises(UsageError, match=r"computes with torch 2\.7\.0, the leader with torch 2\.6\.0"):
+    with pytest.raises(
+        UsageError, match=r"computes with genbench \S+ torch 2\.7\.0, the leader with genbench \S+ torch 2\.6"
+    ):
         fill(FakeRay(cpus=1), monkeypatch, tmp_path)
 
 
