@@ -34,7 +34,7 @@ def sql(
 
     DuckDB's dialect, read-only. "show tables" lists tables and views; each and its columns carry a comment:
     "select column_name, comment from duckdb_columns() where table_name = 'runs'". Without SQL, DuckDB's own shell opens
-    the store read-only, where it is installed.
+    the store in the same way, where it is installed.
     """
     if query is not None and file is not None:
         raise UsageError("give the SQL as an argument or with --file, not both", hint="leave one out")
@@ -59,11 +59,14 @@ def _read(file: Path) -> str:
 
 
 def _shell(store: Path) -> int:
-    """DuckDB's shell on the store, read-only; returns its exit code."""
+    """DuckDB's shell on the store, read-only and without external access; returns its exit code."""
+    from genbench.store.access import READ_ONLY
+
     program = shutil.which("duckdb")
     if program is None:
         raise UsageError(
             "no SQL given, and DuckDB's shell is not installed",
             hint='genbench sql "from leaderboard", or install the duckdb program to explore',
         )
-    return subprocess.run([program, "-readonly", str(store)], check=False).returncode
+    settings = " ".join(f"SET {name} = {value};" for name, value in READ_ONLY.items())
+    return subprocess.run([program, "-readonly", "-cmd", settings, str(store)], check=False).returncode

@@ -340,4 +340,7 @@ def test_without_sql_duckdbs_shell_opens_the_store_read_only(results: Path, monk
     shell.write_text('#!/bin/sh\necho "$@" > "$0.called"\nexit 7\n')
     shell.chmod(0o755)
     call("sql", "--results", str(results))
-    assert (folder / "duckdb.called").read_text().split() == ["-readonly", str(results / "genbench.duckdb")]
+    read_only, command, *settings, file = (folder / "duckdb.called").read_text().split()
+    assert (read_only, command, file) == ("-readonly", "-cmd", str(results / "genbench.duckdb"))
+    assert " ".join(settings[:4]) == "SET enable_external_access = false;"
+    assert " ".join(settings[-4:]) == "SET lock_configuration = true;"
