@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from genbench import console
 from genbench.digest import digest
 from genbench.errors import StoreError
 from genbench.files import temporary_name, write_atomically
@@ -21,6 +22,9 @@ from genbench.schema import Strict
 SCHEMA_VERSION = 4
 """Version 2 added held-out images, precision, spread, deviation, contributions and influence, 3 parts, prompts and more
 costs, 4 the engine, its workers and their utilisation; older ones are read without."""
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""What clocks of several machines may differ by, unremarked."""
 
 
 class SuiteFacts(Strict):
@@ -265,7 +269,7 @@ def check_writable(results: Path) -> None:
 
 
 def write_record(record: Record, results: Path) -> Path:
-    """Seal the record and write it below `results`, complete or not at all.
+    """Seal the record and write it below `results`, complete or not at all; warns of records there from the future.
 
     Raises `StoreError` when the folder cannot be written.
     """
@@ -279,7 +283,17 @@ def write_record(record: Record, results: Path) -> Path:
             f"{folder}: the record cannot be written ({error.strerror})",
             hint="free some space, or name another --results; features are kept, the same command continues",
         ) from error
+    _warn_of_the_future(folder)
     return path
+
+
+def _warn_of_the_future(folder: Path) -> None:
+    soon = f"{datetime.now(UTC) + CLOCKS_DIFFER:%Y%m%dT%H%M%SZ}"
+    newest = max(folder.glob("*.json"), default=None)
+    if newest and newest.name > soon:
+        console.warn(
+            f"{newest}: made later than now by this clock; until then leaderboards take it for the newest record"
+        )
 
 
 def read_record(path: Path) -> Record:
