@@ -15,6 +15,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of `tests/torture` and `tests/fuzz`; pytest takes them from here alone."""
-    parser.addoption("--torture-kills", type=int, default=10, help="moments at which a run is killed, of each kind")
+    parser.addoption("--torture-kills", type=int, default=6, help="moments at which a run is killed, of each kind")
     parser.addoption("--fuzz", type=int, default=1500, help="malformed inputs, of all kinds together")
     parser.addoption("--fuzz-seed", type=int, default=0, help="names another set of malformed inputs")

@@ -42,7 +42,7 @@ def test_killed_at_a_random_moment(
     tmp_path: Path,
     kills: int,
     phase: str,
-    record_property: Callable[[str, object], None],
+    record_testsuite_property: Callable[[str, object], None],
 ) -> None:
     wanted = math.ceil(kills / len(PHASES))
     hit: Counter[str] = Counter()
@@ -59,4 +59,4 @@ def test_killed_at_a_random_moment(
             break
     assert hit.total() == wanted, "most runs ended before they were killed"
     for name, times in hit.items():
-        record_property(name, times)
+        record_testsuite_property(f"aimed at {phase}, killed in {name}", times)
