@@ -96,8 +96,8 @@ class Extraction:
     cache: Path
 
     def __getstate__(self) -> dict[str, Any]:
-        """What goes to other processes: no networks."""
-        return {"spaces": self.spaces, "device": self.device, "cache": self.cache}
+        """What goes to other processes, which may work in another folder: no networks."""
+        return {"spaces": self.spaces, "device": self.device, "cache": self.cache.absolute()}
 
     def on(self, device: str) -> Extraction:
         """The same networks on another device, not loaded."""

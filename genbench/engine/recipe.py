@@ -58,10 +58,10 @@ class Recipe:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """What goes to other processes: a read-only mapping would not."""
+        """What goes to other processes, which may work in another folder: a read-only mapping would not."""
         family = self.run.family
         run = replace(self.run, family=family._replace(tiny=dict(family.tiny)))
-        return {**vars(self), "run": run}
+        return {**vars(self), "run": run, "cache": self.cache.absolute()}
 
     def here(self, device: str) -> Recipe:
         """The same for this process, with the weights that lie on this machine, fetched if need be.
