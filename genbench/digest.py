@@ -22,6 +22,17 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+def canonical_safetensors(content: bytes) -> tuple[bytes, memoryview]:
+    """The same safetensors file as header and data, with a canonical header: equal tensors and metadata, equal bytes.
+
+    The safetensors library writes metadata in another order each time.
+    """
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = canonical(json.loads(content[8:start])).encode()
+    header += b" " * (-len(header) % 8)  # data stay aligned
+    return len(header).to_bytes(8, "little") + header, memoryview(content)[start:]
+
+
 def digest(value: Any) -> str:
     """SHA-256 of `canonical(value)`, 64 hexadecimal digits."""
     return digest_bytes(canonical(value).encode())

@@ -103,7 +103,8 @@ class Shelf:
         spec = WeightFile(file=published.file, sha256=published.sha256, url=published.url)
         source = locate(spec, cache=self.cache)
         home = self.cache / "references" / digest_file(source)
-        if not home.is_dir():
+        path = home / reference_file(name, space)
+        if not path.is_file():  # whoever began may have been killed between two spaces
             made = from_published(
                 source,
                 published.format,
@@ -115,7 +116,6 @@ class Shelf:
             )
             for made_space, reference in made.items():
                 reference.save(home / reference_file(name, made_space))
-        path = home / reference_file(name, space)
         if not path.is_file():
             raise _lacks(name, space)
         return path

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from genbench.digest import canonical
+from genbench.digest import canonical, canonical_safetensors
 from genbench.errors import FeatureError, StoreError
 from genbench.files import write_atomically
 from genbench.metrics.inputs import Features, Float64, check_features
@@ -158,6 +158,8 @@ class Reference:
     def save(self, path: Path) -> None:
         """Write the file under a temporary name and rename it, so that `path` is complete or as it was.
 
+        Equal statistics make equal bytes, as suites cover them by their SHA-256.
+
         The covariance is rounded to float32 and features to float16 (float32 where float16 would move a value by more
         than 2⁻¹⁰ of the largest one). Raises `StoreError` if it cannot be written.
         """
@@ -173,7 +175,7 @@ class Reference:
             metadata["class_names"] = canonical(self.labels.names)
         data = save(self._tensors(), metadata)
         try:
-            write_atomically(path, data)
+            write_atomically(path, *canonical_safetensors(data))
         except OSError as error:
             raise StoreError(
                 f"{path}: cannot be written ({error.strerror})", hint="choose a folder that can be written to"

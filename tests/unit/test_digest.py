@@ -4,11 +4,14 @@ import hashlib
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.numpy import save
 
-from genbench.digest import canonical, digest, digest_bytes, digest_file
+from genbench.digest import canonical, canonical_safetensors, digest, digest_bytes, digest_file
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 SCALARS = st.none() | st.booleans() | st.integers() | FINITE | st.text()
@@ -60,3 +63,18 @@ def test_a_files_digest_is_that_of_its_bytes(tmp_path, size):
     path = tmp_path / "file"
     path.write_bytes(bytes(i % 251 for i in range(size)))
     assert digest_file(path) == digest_bytes(path.read_bytes())
+
+
+def test_equal_tensors_make_equal_safetensors_files(tmp_path):
+    tensors = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "ä": np.arange(3)}
+    metadata = {key: key.upper() for key in "abcdefghijklmnop"}
+    files = {b"".join(canonical_safetensors(save(tensors, metadata))) for _ in range(8)}
+    assert len(files) == 1
+    path = tmp_path / "file.safetensors"
+    path.write_bytes(files.pop())
+    with safe_open(path, "numpy") as file:
+        assert file.metadata() == metadata
+        assert {name: file.get_tensor(name).tolist() for name in file.keys()} == {  # noqa: SIM118  # not a mapping
+            name: tensor.tolist() for name, tensor in tensors.items()
+        }
+    assert int.from_bytes(path.read_bytes()[:8], "little") % 8 == 0
