@@ -71,6 +71,9 @@ class Decoder(Strict):
     resize: int | None = Field(default=None, gt=0)
     """Side that decoded images are resized to, bicubic without antialiasing, where the authors score another size
     than they sample."""
+    tile: int | None = Field(default=None, ge=8)
+    """Side in latent cells of the tiles that larger latents are decoded in, overlapping by a quarter and blended: less
+    memory, and other pixels; none decodes an image at once."""
 
 
 class DecoderCard(Strict):

@@ -15,7 +15,7 @@ from genbench.digest import digest, digest_file
 from genbench.errors import ConfigError, WeightsError
 from genbench.methods.families import Sampler, build_sampler, import_object
 from genbench.methods.latents.decoder import Decoded, ImageDecoder, LatentDecoder, latent_statistics
-from genbench.methods.latents.families import build_decoder
+from genbench.methods.latents.families import build_decoder, check_tiles
 from genbench.methods.prompted import prompted
 from genbench.methods.resemblance import resemblance
 from genbench.methods.runs import Run
@@ -55,6 +55,7 @@ class DecoderOnDisk(NamedTuple):
                 "scale": self.use.scale,
                 "statistics": self.statistics.sha256 if self.statistics else None,
                 **({"resize": self.use.resize} if self.use.resize else {}),
+                **({"tile": self.use.tile} if self.use.tile else {}),
             }
         )
 
@@ -94,6 +95,8 @@ def find_weights(run: Run, *, cache: Path, registry: Sequence[Path]) -> WeightsO
             hint=f"name a file under [variants.{run.variant_name}.decoder.weights]",
         )
     _check_tokenizer(run, card)
+    if card is not None and use is not None and use.tile is not None:
+        check_tiles(card)
 
     find = partial(_find, cache=cache, registry=registry)
 
@@ -210,7 +213,8 @@ def _network_state(run: Run, weights: WeightsOnDisk | None, *, allow_pickle: boo
 def load_image_decoder(found: DecoderOnDisk, device: torch.device) -> ImageDecoder:
     """The network of a latent decoder with its weights. Raises what `build_decoder` and reading weights raise."""
     source = found.source
-    return build_decoder(found.card, _state(found.weights.path, source) if source else None, device)
+    state = _state(found.weights.path, source) if source else None
+    return build_decoder(found.card, state, device, tile=found.use.tile)
 
 
 def _state(path: Path, source: Weights, *, allow_pickle: bool = False) -> dict[str, Tensor]:

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from genbench.cards import Guide, MethodCard, Scalar, Variant, variants
+from genbench.cards import Decoder, Guide, MethodCard, Scalar, Variant, variants
 from genbench.digest import digest
 from genbench.errors import ConfigError, UsageError, unknown
 from genbench.methods.families import Family, family, network_model, settings_model
 from genbench.methods.settings import NetworkSettings
 from genbench.schema import Strict, check
+
+_DECODER = "decoder."
+"""What ``--set`` calls the keys of a variant's decoder by."""
 
 
 @dataclass(frozen=True)
@@ -98,23 +101,39 @@ def parse_overrides(options: Sequence[str]) -> dict[str, Scalar]:
 def make_run(card: MethodCard, variant_name: str, preset: str, overrides: Mapping[str, Scalar]) -> Run:
     """The run of one preset with ad-hoc changes; changes give the preset a derived name.
 
+    A change of ``decoder.KEY`` is one of the variant's decoder: ``decoder.tile`` saves memory.
+
     Raises `ConfigError` when a setting or a network argument is unknown to the family or out of its range.
     """
-    variant = card.variants[variant_name]
-    where = f"{card.method.id}.toml: variants.{variant_name}"
+    stated, where = card.variants[variant_name], f"{card.method.id}.toml: variants.{variant_name}"
+    variant = _decoded_otherwise(stated, overrides, where)
     chosen = family(card.sampler, where)
-    given = {**variant.presets[preset], **overrides}
+    sampled = {key: value for key, value in overrides.items() if not key.startswith(_DECODER)}
+    given = {**variant.presets[preset], **sampled}
     network: Mapping[str, Any] = variant.network
     if arguments := network_model(chosen, where):
         network = check(arguments, variant.network, f"{where}.network").model_dump()
         if variant.guide:
             check(arguments, variant.guide.network, f"{where}.guide.network")
     model = settings_model(chosen, where)
-    place = f"{where}.presets.{preset}" + (" with --set" if overrides else "")
+    place = f"{where}.presets.{preset}" + (" with --set" if sampled else "")
     settings = _settings(model, given, network, place) if model else dict(given)
-    changed = {k: v for k, v in overrides.items() if variant.presets[preset].get(k, ...) != v}
+    decoder = stated.decoder.model_dump() if stated.decoder else {}
+    before = {**stated.presets[preset], **{f"{_DECODER}{key}": value for key, value in decoder.items()}}
+    changed = {k: v for k, v in overrides.items() if before.get(k, ...) != v}
     name = preset + "".join(f"+{k}={_text(v)}" for k, v in sorted(changed.items()))
-    return Run(card.method.id, variant_name, name, variant, chosen, given, settings)
+    return Run(card.method.id, variant_name, name, variant, chosen, {**given, **overrides}, settings)
+
+
+def _decoded_otherwise(variant: Variant, overrides: Mapping[str, Scalar], where: str) -> Variant:
+    """The variant with its decoder as changed by ``decoder.KEY``."""
+    changes = {key.removeprefix(_DECODER): value for key, value in overrides.items() if key.startswith(_DECODER)}
+    if not changes:
+        return variant
+    if variant.decoder is None:
+        raise ConfigError(f"{where}: has no decoder to change", hint=f"leave {_DECODER}{next(iter(changes))} out")
+    changed = {**variant.decoder.model_dump(), **changes}
+    return variant.model_copy(update={"decoder": check(Decoder, changed, f"{where}.decoder with --set")})
 
 
 def _settings(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -119,6 +120,7 @@ def test_latents_are_rescaled_and_decoded(tmp_path: Path) -> None:
         (LATENT.replace('statistics = { file = "statistics.safetensors" }', ""), DECODER),
         (LATENT, DECODER.replace("blocks = 1", "blocks = 2")),
         (LATENT.replace("scale = 0.5", 'scale = 0.5\nweights = { file = "latent.safetensors" }'), DECODER),
+        (LATENT.replace("scale = 0.5", "scale = 0.5\ntile = 8"), DECODER),
     ],
 )
 def test_the_identity_of_a_decoder_covers_what_can_change_a_pixel(tmp_path: Path, card: str, decoder: str) -> None:
@@ -149,6 +151,54 @@ def test_statistics_of_other_names_are_refused(tmp_path: Path) -> None:
         latent_statistics(tmp_path / "other.safetensors")
     save_file({"latents_scale": torch.tensor([4.0]), "latents_bias": torch.tensor([1.0])}, tmp_path / "e.safetensors")
     assert latent_statistics(tmp_path / "e.safetensors") == (torch.tensor([1.0]), torch.tensor([0.25]))
+
+
+@pytest.mark.parametrize("axis", [2, 3])
+def test_large_latents_are_decoded_in_tiles_that_overlap_by_a_quarter(axis: int) -> None:
+    """14 cells in tiles of 8 every 6: 12 pixels of each remain, whose first 4 go over from the tile before."""
+    network = AutoencoderNetwork(widths=(24, 48), latent_channels=4, blocks=1, groups=8)
+    state, cpu = load_tensors(VECTORS / "state.safetensors"), torch.device("cpu")
+    whole, tiling = Autoencoder(network, state, cpu), Autoencoder(network, state, cpu)
+    tiling.decode_in_tiles(8)
+    z = torch.randn(2, 4, 6, 14, generator=torch.Generator().manual_seed(4)).transpose(axis, 3)
+    first, second, third = (whole.decode(z.narrow(axis, start, min(8, 14 - start))) for start in (0, 6, 12))
+    share = (torch.arange(4) / 4).view([-1 if dimension == axis else 1 for dimension in range(4)])
+
+    def over(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+        return before.narrow(axis, 12, 4) * (1 - share) + after.narrow(axis, 0, 4) * share
+
+    kept = [first.narrow(axis, 0, 12), over(first, second), second.narrow(axis, 4, 8), over(second, third)]
+    found = tiling.decode(z)
+    assert torch.allclose(found, torch.cat(kept, axis), atol=1e-5)
+    assert not torch.allclose(found, whole.decode(z), atol=1e-2)
+    assert torch.equal(tiling.decode(z.narrow(axis, 0, 8)), whole.decode(z.narrow(axis, 0, 8)))
+
+
+def test_tiles_are_set_by_the_command_line_and_are_part_of_the_runs_identity(tmp_path: Path) -> None:
+    plain = latent_registry(tmp_path / "registry", LATENT.replace("input_size = 8", "input_size = 16"))
+    card = load_card(tmp_path / "registry" / "latent.toml")
+    tiled = make_run(card, "latent", "ode", {"decoder.tile": 8})
+    assert (tiled.name, tiled.given["decoder.tile"]) == ("latent@ode+decoder.tile=8", 8)
+    assert tiled.settings == plain.settings
+    assert make_run(card, "latent", "ode", {"decoder.tile": None}).name == plain.name
+    find = partial(find_weights, cache=tmp_path / "cache", registry=[tmp_path / "registry"])
+    both = [(run, find(run)) for run in (plain, tiled)]
+    assert len({identity(run, weights) for run, weights in both}) == 2
+    images = [load_sampler(run, w, "cpu").sample(SeededNoise([0]), torch.tensor([1])) for run, w in both]
+    assert images[0].shape == images[1].shape
+    assert not torch.allclose(*images, atol=1e-2)
+    with pytest.raises(ConfigError, match="decoder with --set: tile: should be greater than or equal to 8"):
+        make_run(card, "latent", "ode", {"decoder.tile": 4})
+    with pytest.raises(ConfigError, match="unknown key 'tiles'"):
+        make_run(card, "latent", "ode", {"decoder.tiles": 8})
+    with pytest.raises(ConfigError, match="has no decoder to change"):
+        make_run(load_card(REGISTRY / "sit.toml"), "sit-emoji32", "ode25", {"decoder.tile": 8})
+
+
+def test_a_decoder_of_tokens_has_no_tiles_and_says_so_before_anything_is_fetched(tmp_path: Path) -> None:
+    run = make_run(load_card(REGISTRY / "rae.toml"), "rae-ditdh-xl-256", "ode50", {"decoder.tile": 8})
+    with pytest.raises(ConfigError, match="family 'rae' cannot decode in tiles"):
+        find_weights(run, cache=tmp_path, registry=[REGISTRY])
 
 
 def test_an_rae_decoder_gives_the_range_of_every_other(tmp_path: Path) -> None:

@@ -26,6 +26,17 @@ class Autoencoder:
         renamed = None if state is None else standard_keys(state, len(network.widths))
         self._module: Any = build(lambda: module(network), renamed, device, name="latent")
         self.parameters = parameters(self._module)
+        self._factor = network.factor
+
+    def decode_in_tiles(self, side: int) -> None:
+        """From now on decode latents with a side above `side` in tiles of that side.
+
+        Tiles overlap by a quarter and are blended linearly there (diffusers' ``enable_tiling``). Memory is that of one
+        tile; pixels are others, as a tile's attention does not see the rest of the image.
+        """
+        self._module.tile_latent_min_size = side
+        self._module.tile_sample_min_size = side * self._factor
+        self._module.enable_tiling()
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:

@@ -34,6 +34,14 @@ class ImageDecoder(Protocol):
         ...
 
 
+class TilingDecoder(ImageDecoder, Protocol):
+    """A network from latents to pixels that can take large latents in parts."""
+
+    def decode_in_tiles(self, side: int) -> None:
+        """From now on decode what is larger in tiles of `side` cells."""
+        ...
+
+
 class LatentStatistics(NamedTuple):
     """What a sampled channel was normalised by: the autoencoder's latents are std·z + mean."""
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genbench.cards import DecoderCard
+from genbench.errors import ConfigError
 from genbench.methods.families import import_object
 from genbench.schema import Strict, check
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from genbench.methods.latents.decoder import ImageDecoder
+    from genbench.methods.latents.decoder import ImageDecoder, TilingDecoder
 
 
 class DecoderFamily(NamedTuple):
@@ -28,6 +29,8 @@ class DecoderFamily(NamedTuple):
     """``module:function`` from those arguments to the network; none where no sampler is built with the decoder."""
     encodes: bool = True
     """Whether it is a `Tokenizer`, encoder included."""
+    tiles: bool = False
+    """Whether it decodes in tiles (`genbench.methods.latents.decoder.TilingDecoder`)."""
     tiny: Mapping[str, Any] = MappingProxyType({})
     """Network arguments that make it small enough to be tried with random weights, where samplers need it."""
 
@@ -38,6 +41,7 @@ DECODERS: dict[str, DecoderFamily] = {
     "autoencoder-kl": DecoderFamily(
         decoder=f"{_LATENTS}.autoencoder:Autoencoder",
         network=f"{_LATENTS}.settings:AutoencoderNetwork",
+        tiles=True,
     ),
     "llamagen": DecoderFamily(
         decoder="genbench.methods.llamagen.quantiser:CodebookTokenizer",
@@ -80,12 +84,30 @@ def decoder_network(card: DecoderCard) -> Strict:
     return checked
 
 
-def build_decoder(card: DecoderCard, state: dict[str, Tensor] | None, device: torch.device) -> ImageDecoder:
-    """The decoder of a file with its weights.
+def build_decoder(
+    card: DecoderCard, state: dict[str, Tensor] | None, device: torch.device, *, tile: int | None = None
+) -> ImageDecoder:
+    """The decoder of a file with its weights, that decodes in tiles of a side of `tile` latent cells if that is given.
 
-    Raises `ConfigError` for network arguments that cannot be, `WeightsError` for weights that do not fit them, and
-    `UsageError` for a library that is not installed.
+    Raises `ConfigError` for network arguments that cannot be and for tiles of a decoder that has none, `WeightsError`
+    for weights that do not fit, and `UsageError` for a library that is not installed.
     """
     network = decoder_network(card)
-    built: ImageDecoder = import_object(DECODERS[card.family].decoder, card.id)(network, state, device)
-    return built
+    build = import_object(DECODERS[card.family].decoder, card.id)
+    if tile is None:
+        whole: ImageDecoder = build(network, state, device)
+        return whole
+    check_tiles(card)
+    tiling: TilingDecoder = build(network, state, device)
+    tiling.decode_in_tiles(tile)
+    return tiling
+
+
+def check_tiles(card: DecoderCard) -> None:
+    """Raise `ConfigError` for a decoder that cannot decode in tiles."""
+    if not DECODERS[card.family].tiles:
+        able = ", ".join(name for name, family in DECODERS.items() if family.tiles)
+        raise ConfigError(
+            f"decoders/{card.id}.toml: a decoder of family {card.family!r} cannot decode in tiles",
+            hint=f"leave `tile` out; decoders of {able} can",
+        )
