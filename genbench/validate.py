@@ -5,7 +5,6 @@ Nothing is downloaded: networks are built without memory, and sampled from at a 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from genbench.errors import ConfigError, GenbenchError
 from genbench.methods.families import Family, Sampler, build_sampler, import_object
 from genbench.methods.latents.decoder import ImageDecoder
 from genbench.methods.latents.families import DECODERS, build_decoder
+from genbench.methods.manifests import Manifest, load_manifest
 from genbench.methods.noise import SeededNoise
 from genbench.methods.runs import Run, make_run
 from genbench.schema import check
@@ -93,8 +93,7 @@ def _keys(card: MethodCard, name: str, given: Variant | Guide, folders: Sequence
     if family.module is None:
         raise ConfigError(f"{family.sampler} names no network to compare with a manifest", hint="leave manifest out")
     manifest = _manifest(given.manifest, folders)
-    ignored = tuple(manifest.get("ignore_prefixes", ()))
-    expected = {k: tuple(v) for k, v in manifest["keys"].items() if not k.startswith(ignored)}
+    expected = manifest.sampled
     module = _on_meta(family.module, given.network, name)
     built = {k: tuple(v.shape) for k, v in module.state_dict().items()}
     if built != expected:
@@ -112,22 +111,21 @@ def _decoder_keys(card: DecoderCard, folders: Sequence[Path]) -> str | None:
     if card.manifest is None:
         return None
     manifest = _manifest(card.manifest, folders)
-    official = {key: torch.empty(shape, device="meta") for key, shape in manifest["keys"].items()}
+    official = {key: torch.empty(shape, device="meta") for key, shape in manifest.keys.items()}
     parameters = build_decoder(card, official, torch.device("meta")).parameters
-    if parameters != manifest["n_params"]:
+    if parameters != manifest.parameters:
         raise ConfigError(
-            f"{parameters:,} parameters, {card.manifest} has {manifest['n_params']:,}",
+            f"{parameters:,} parameters, {card.manifest} has {manifest.parameters:,}",
             hint="correct the network's arguments in the decoder's file",
         )
     return f"{len(official)} keys of {card.manifest}, {parameters:,} parameters"
 
 
-def _manifest(name: str, folders: Sequence[Path]) -> dict[str, Any]:
+def _manifest(name: str, folders: Sequence[Path]) -> Manifest:
     for folder in folders:
         path = folder / f"{name}.json"
         if path.is_file():
-            loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return loaded
+            return load_manifest(path)
     raise ConfigError(f"no manifest {name}.json", hint=f"put it in {folders[0] if folders else 'registry/manifests'}")
 
 

@@ -178,7 +178,7 @@ def _read_pin(path: Path) -> _Pin:
     try:
         pin = json.loads(path.read_text())
         return _Pin(pin["sha256"], pin["url"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise WeightsError(f"{path}: not a pin file ({error!r})", hint=f"delete {path}") from error
 
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from genbench.errors import ConfigError
+from genbench.methods.manifests import load_manifest
 from genbench.paths import data_folders
 from genbench.schema import load_json
 from genbench.weights import load_tensors
@@ -63,11 +64,10 @@ class FullSize:
             self._rules = [Rule(*rule) for rule in given["fill"]["rules_regex_mean_std"]]
             self._fixed: set[str] = set(given["fill"]["not_filled"])
             self._manifest: str = given["manifest"]
-        except (LookupError, TypeError) as error:
-            raise ConfigError(
-                f"{path}: no network filled by a formula ({type(error).__name__}: {error})",
-                hint="name a file of such a network",
-            ) from error
+        except KeyError as error:
+            raise _not_filled(path, f"key {error} is missing") from error
+        except TypeError as error:  # a list where an object belongs, a rule of two parts
+            raise _not_filled(path, str(error)) from error
 
     @property
     def family(self) -> str:
@@ -79,11 +79,9 @@ class FullSize:
 
         What the formula leaves out keeps its value in `fixed`, and is left out where that has none.
         """
-        shapes = load_json(self._manifest_path())["keys"]
+        shapes = load_manifest(self._manifest_path()).keys
         filled = {
-            key: fill(key, tuple(shape), self.seed, self._rules)
-            for key, shape in shapes.items()
-            if key not in self._fixed
+            key: fill(key, shape, self.seed, self._rules) for key, shape in shapes.items() if key not in self._fixed
         }
         return filled | {key: value for key, value in fixed.items() if key in self._fixed}
 
@@ -106,6 +104,10 @@ class FullSize:
             if path.is_file():
                 return path
         raise ConfigError(f"{self.path}: no manifest {beside.name}", hint=f"put it at {beside}")
+
+
+def _not_filled(path: Path, what: str) -> ConfigError:
+    return ConfigError(f"{path}: {what}", hint="name a file of a network filled by a formula")
 
 
 def thinned(full: Tensor, like: Tensor) -> Tensor:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor
+
+from genbench.methods.manifests import load_manifest
 
 ALIKE = 0.8
 """Share of kinds of keys in common from which a file is said to look like a network."""
@@ -16,15 +17,15 @@ ALIKE = 0.8
 def resemblance(state: Mapping[str, Tensor], manifests: Sequence[Path]) -> str | None:
     """What the file is, in words, by the official keys and shapes in the folders `manifests`; None if it is like none.
 
-    Training-only prefixes that a manifest names are left out on both sides.
+    Training-only prefixes that a manifest names are left out on both sides. Raises `ConfigError` for a manifest that
+    cannot be read.
     """
     shapes = {key: tuple(value.shape) for key, value in state.items()}
     best, share = None, 0.0
     for path in sorted(path for folder in manifests for path in folder.glob("*.json")):
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        ignored = tuple(manifest.get("ignore_prefixes", ()))
-        official = {key: tuple(shape) for key, shape in manifest["keys"].items() if not key.startswith(ignored)}
-        if official == {key: shape for key, shape in shapes.items() if not key.startswith(ignored)}:
+        manifest = load_manifest(path)
+        official = manifest.sampled
+        if official == {key: shape for key, shape in shapes.items() if not key.startswith(manifest.ignore_prefixes)}:
             return f"it holds exactly the keys and shapes of {path.stem}"
         alike = _overlap(_kinds(official), _kinds(shapes))
         if alike > share:

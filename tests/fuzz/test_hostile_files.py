@@ -98,3 +98,29 @@ def test_what_files_are_called_does_not_command_a_terminal(tmp_path: Path) -> No
     error, hint = call("score", path, "--reference", path, "--no-record", "--cache", tmp_path / "cache").problem(2)
     assert "\\x1b[2J\\r\\nhint: all is well\\u202e.png" in error
     assert hint.startswith("remove it, or convert it")
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"keys": []}',
+        b'{"keys": {"a": [-1]}}',
+        b"[" * 50_000,
+        b"\xff",
+    ],
+)
+def test_a_malformed_manifest_is_a_failed_check(manifest: bytes, tmp_path: Path) -> None:
+    (tmp_path / "decoders").mkdir()
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "decoders" / "x.toml").write_text(
+        'id = "x"\ntitle = "x"\nmanifest = "m"\n[network]\nwidths = [32]\nlatent_channels = 4\n'
+    )
+    (tmp_path / "manifests" / "m.json").write_bytes(manifest)
+    answer = call("validate", "x", "--registry", tmp_path, "--format", "json")
+    assert answer.code == 1
+    [row] = json.loads(answer.out)
+    assert row["result"] == "FAIL"
+    assert "m.json" in row["detail"]
