@@ -14,7 +14,7 @@ import pytest
 
 from genbench.cli.signals import end_in_order
 from tests.pipeline.conftest import Answer, World
-from tests.torture.conftest import COMMAND, Forks, Undisturbed, kept, litter, resumes, wait_until
+from tests.torture.conftest import COMMAND, Child, Forks, Undisturbed, kept, litter, resumes, wait_until
 
 LONG = ("run", "tiny", "-m", "tiny@sde2", "--set", "steps=200", "--shard-size", "6")
 """24 images in four shards, each of which takes long enough for a signal to come within it."""
@@ -46,10 +46,10 @@ def test_a_signal_in_any_phase_ends_a_run_in_order(
     resumes(forks, world, undisturbed)
 
 
-def strike(forks: Forks, world: World, number: signal.Signals, happened: Callable[[], bool]) -> Answer:
+def strike(forks: Forks, world: World, number: signal.Signals, happened: Callable[[Child], bool]) -> Answer:
     """Begin the long command and send it a signal as soon as something has happened."""
     child = forks.start(world.arguments(*LONG))
-    wait_until(happened)
+    wait_until(lambda: happened(child))
     os.kill(child.pid, number)
     return child.wait()
 
@@ -60,14 +60,14 @@ def test_a_run_that_is_ended_again_and_again_ends_in_the_same_bytes(forks: Forks
     expected = kept(undisturbed)
     assert len(expected.shards) == SHARDS
 
-    ends_in_order(strike(forks, world, SIGINT, lambda: len(world.shards()) >= 1), SIGINT)
+    ends_in_order(strike(forks, world, SIGINT, lambda _: len(world.shards()) >= 1), SIGINT)
     first = times(world)
     assert 1 <= len(first) < SHARDS
-    assert strike(forks, world, SIGKILL, lambda: len(world.shards()) > len(first)).code == -SIGKILL
+    assert strike(forks, world, SIGKILL, lambda _: len(world.shards()) > len(first)).code == -SIGKILL
     second = times(world)
     assert first.items() < second.items(), "what was finished is not made again"
     assert len(second) < SHARDS, "killed within a later shard"
-    ends_in_order(strike(forks, world, SIGTERM, lambda: len(world.shards()) == SHARDS), SIGTERM)
+    ends_in_order(strike(forks, world, SIGTERM, lambda child: child.was_in("metrics")), SIGTERM)
     assert world.records() == [], "terminated while measuring"
     complete = times(world)
 
@@ -97,7 +97,7 @@ def test_a_second_signal_ends_at_once_what_the_first_one_did_not(
     started = time.monotonic()
     os.kill(child.pid, second)
     assert child.wait().code == -second
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     resumes(forks, world, undisturbed)
 
 
