@@ -1,8 +1,8 @@
 """Put trained models into the registry:  uv run python -m zoo.export NAME…
 
 Writes the last EMA weights as float16 safetensors to ``registry/weights/NAME.safetensors``, adds the variant to its
-method's card (a tokenizer gets its file in ``registry/decoders``), and prints what the rounding does to FD: the same
-1,000 seeds from float32 and float16 weights with the variant's default preset.
+method's card (a tokenizer gets its file in ``registry/decoders``), and prints what the rounding does to every metric of
+suite ``quick``: the same seeds from float32 and float16 weights with the variant's default preset.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from zoo.configuration import Model, Tokenizer, Training, as_model, card
 from zoo.measure import default_settings, records, with_snapshots
 from zoo.trainer import trained
 from zoo.variants import add_to_card, weights_path, write_decoder
+
+SUITE = "quick"
 
 
 class Exported(NamedTuple):
@@ -63,7 +65,7 @@ def rounding(name: str, configuration: Model, settings: Settings) -> Iterator[tu
     full = replace(half, variant=half.variant.model_copy(update={"weights": Weights(file=path.name)}))
     with tempfile.TemporaryDirectory() as folder:
         aside = replace(with_snapshots(settings, name), results=Path(folder))
-        exact, rounded = (records([run], aside)[0] for run in (full, half))
+        exact, rounded = (records(SUITE, [run], aside)[0] for run in (full, half))
     for before, after in zip(exact.measurements, rounded.measurements, strict=True):
         yield after, after.value - before.value
 

@@ -43,13 +43,14 @@ def snapshots(name: str, configuration: Model) -> dict[int, Path]:
     return found
 
 
-def records(runs: Sequence[Run], settings: Settings) -> list[Record]:
-    """The record of each run under suite ``emoji32-training``, made now or found in the results.
+def records(suite: str, runs: Sequence[Run], settings: Settings) -> list[Record]:
+    """The record of each run under a suite, made now or found in the results.
 
     Raises the error of the first that fails.
     """
-    suite = find_suite(SUITE, data_folders("suites", None))
-    protocol = load_protocol(suite, Shelf(settings.registry, settings.cache, settings.device))
+    protocol = load_protocol(
+        find_suite(suite, data_folders("suites", None)), Shelf(settings.registry, settings.cache, settings.device)
+    )
     work = blocks(protocol, runs, settings)
     for outcome in execute([block for block in work if block.finished() is None]):
         if outcome.error is not None:
@@ -71,7 +72,7 @@ def measure(name: str, configuration: Training, settings: Settings) -> None:
     digests = {step: digest_file(path) for step, path in snapshots(name, model).items()}
     written = write_checkpoints(name, model, digests)
     runs = [make_run(written, variant_name, model.curve, {}) for variant_name in written.variants]
-    records(runs, with_snapshots(settings, name))
+    records(SUITE, runs, with_snapshots(settings, name))
 
 
 def default_settings() -> Settings:

@@ -43,8 +43,11 @@ def test_the_packaged_cards_pass(method):
 
 @pytest.mark.parametrize("name", decoder_files([REGISTRY]))
 def test_the_packaged_decoders_pass(name):
-    found = validate_decoder(load_decoder(name, [REGISTRY]), MANIFESTS)
-    assert (found.passed, found.check) == (True, "keys"), found.detail
+    """What others released is held to its official keys; what the zoo trained has no other author."""
+    card = load_decoder(name, [REGISTRY])
+    found = validate_decoder(card, MANIFESTS)
+    assert (found.passed, found.check) == (True if card.manifest else None, "keys"), found.detail
+    assert card.manifest or name.endswith("-emoji32")
 
 
 def test_a_decoder_of_another_width_is_found():
