@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from genbench.methods.latents.tokenizer import Tokenizer
-from genbench.methods.networks import build, check_labels, evaluate, parameters
+from genbench.methods.networks import build, check_labels, evaluate, parameters, without
 from genbench.methods.noise import Noise
 from genbench.methods.settings import NetworkSettings
 from genbench.methods.solvers import Solution
@@ -31,6 +31,8 @@ class NetworkSampler(ABC, Generic[M, S]):
     """What people call the network."""
     module: ClassVar[type[Any]]
     """Constructed with the card's network arguments."""
+    training_only: ClassVar[tuple[str, ...]] = ()
+    """How keys begin that a weight file holds for training alone."""
 
     def __init__(
         self, *, network: Mapping[str, Any], settings: S, state: dict[str, Tensor] | None, device: torch.device
@@ -67,8 +69,8 @@ class NetworkSampler(ABC, Generic[M, S]):
         """The sampler itself, for labels (N,) on the device that are within the classes."""
 
     def kept(self, state: dict[str, Tensor], network: Mapping[str, Any]) -> dict[str, Tensor]:
-        """What sampling uses of the weight file; everything, unless a family says otherwise."""
-        return state
+        """What sampling uses of the weight file: all but `training_only`, unless a family says otherwise."""
+        return without(state, self.training_only)
 
     def classes(self, network: Mapping[str, Any]) -> int | None:
         """How many classes labels are checked against; none for a network that takes no labels."""

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from torch import Tensor
 
 from genbench.methods.guidance import guide, predictions
 from genbench.methods.karras import heun_from_noise
 from genbench.methods.maskdit.network import MaskDiTDenoiser
 from genbench.methods.maskdit.settings import MaskDiTSettings
-from genbench.methods.networks import without
 from genbench.methods.noise import Noise
 from genbench.methods.sampler import NetworkSampler
 from genbench.methods.solvers import Solution
-
-_TRAINING_ONLY = ("model.mask_token",)
-"""What stands for a masked token."""
 
 
 class MaskDiTSampler(NetworkSampler[MaskDiTDenoiser, MaskDiTSettings]):
@@ -25,10 +18,8 @@ class MaskDiTSampler(NetworkSampler[MaskDiTDenoiser, MaskDiTSettings]):
 
     name = "MaskDiT"
     module = MaskDiTDenoiser
-
-    def kept(self, state: dict[str, Tensor], network: Mapping[str, Any]) -> dict[str, Tensor]:
-        """The file less what only training uses."""
-        return without(state, _TRAINING_ONLY)
+    training_only = ("model.mask_token",)
+    """What stands for a masked token."""
 
     def solve(self, noise: Noise, labels: Tensor) -> Solution:
         """From noise of the first level down to level 0."""

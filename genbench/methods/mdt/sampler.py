@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor
 
 from genbench.methods.dit.sampler import DiTSampler
 from genbench.methods.mdt.network import MDTv2
 from genbench.methods.mdt.settings import MDTSettings
-from genbench.methods.networks import without
 from genbench.methods.respacing import TRAINING_STEPS
-
-_TRAINING_ONLY = ("mask_token", "sideblocks.")
-"""What stands for a masked token, and the block that fills it in."""
 
 
 class MDTSampler(DiTSampler):
@@ -23,11 +17,9 @@ class MDTSampler(DiTSampler):
 
     name = "MDTv2"
     module = MDTv2
+    training_only = ("mask_token", "sideblocks.")
+    """What stands for a masked token, and the block that fills it in."""
     settings: MDTSettings
-
-    def kept(self, state: dict[str, Tensor], network: Mapping[str, Any]) -> dict[str, Tensor]:
-        """The file less what only training uses."""
-        return without(state, _TRAINING_ONLY)
 
     def scale(self, t: Tensor) -> float:
         """The schedule's at the training steps t (N,), which are one step."""

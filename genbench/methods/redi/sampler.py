@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from torch import Tensor
 
-from genbench.methods.networks import without
 from genbench.methods.noise import Noise
 from genbench.methods.redi.network import JointSiT
 from genbench.methods.sit.sampler import SiTSampler
 from genbench.methods.solvers import Solution
-
-_TRAINING_ONLY = ("projector.",)
-"""The head that is aligned with an encoder, in files that have one."""
 
 
 class ReDiSampler(SiTSampler):
@@ -22,11 +15,9 @@ class ReDiSampler(SiTSampler):
 
     name = "ReDi"
     module = JointSiT
+    training_only = ("projector.",)
+    """The head that is aligned with an encoder, in files that have one."""
     network: JointSiT
-
-    def kept(self, state: dict[str, Tensor], network: Mapping[str, Any]) -> dict[str, Tensor]:
-        """The file less its training-only head."""
-        return without(state, _TRAINING_ONLY)
 
     def solve(self, noise: Noise, labels: Tensor) -> Solution:
         """By the settings' equation; the principal components are left out of the sample."""

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from torch import Tensor
 
 from genbench.methods.autoguidance import ContrastSampler
-from genbench.methods.networks import without
 from genbench.methods.noise import Noise
 from genbench.methods.sfd.network import SemanticFirstDiT
 from genbench.methods.sfd.settings import SFDSettings
 from genbench.methods.solvers import Solution, dopri5
-
-_TRAINING_ONLY = ("repa_projector.", "guide.repa_projector.")
-"""The heads that are aligned with an encoder."""
 
 
 class SFDSampler(ContrastSampler[SemanticFirstDiT, SFDSettings]):
@@ -26,10 +19,8 @@ class SFDSampler(ContrastSampler[SemanticFirstDiT, SFDSettings]):
 
     name = "SFD"
     module = SemanticFirstDiT
-
-    def kept(self, state: dict[str, Tensor], network: Mapping[str, Any]) -> dict[str, Tensor]:
-        """The files less their training-only heads."""
-        return without(state, _TRAINING_ONLY)
+    training_only = ("repa_projector.", "guide.repa_projector.")
+    """The heads that are aligned with an encoder."""
 
     def solve(self, noise: Noise, labels: Tensor) -> Solution:
         """From t = 0, where all is noise, to 1 + `semfirst_delta_t`, where all is data."""
