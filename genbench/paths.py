@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from genbench import remote
 from genbench.errors import UsageError
 
 PACKAGE = Path(__file__).parent
+
+RECORD_DEPTH = 3
+"""Records and previews lie in ``<results>/<suite>/<run>/``."""
 
 
 def data_folders(kind: str, option: Path | None) -> list[Path]:
@@ -32,15 +36,41 @@ def data_folders(kind: str, option: Path | None) -> list[Path]:
     return found
 
 
+def results_path(text: str) -> Path:
+    """The folder that a user names for results; of a remote one, its working copy.
+
+    Raises what `genbench.remote.working_copy` raises.
+    """
+    return remote.working_copy(text, _own_folder() / "copies") if remote.is_address(text) else Path(text)
+
+
+def cache_path(text: str) -> Path:
+    """The folder that a user names for the cache; of a remote one, the folder here that has its features in common.
+
+    Weights stay on this machine: they come from where they are published. Raises what `genbench.remote.working_copy`
+    raises.
+    """
+    if remote.is_address(text):
+        return remote.working_copy(text, _own_folder() / "copies", part="features")
+    return Path(text)
+
+
 def results_folder(option: Path | None) -> Path:
-    """``--results``, else ``GENBENCH_RESULTS``, else ``results`` in the working directory."""
-    return option or Path(os.environ.get("GENBENCH_RESULTS") or "results")
+    """``--results``, else ``GENBENCH_RESULTS``, else ``results`` in the working directory.
+
+    The working copy of a remote folder is brought up to date, and sends what could not be sent when it was written.
+    Raises `StoreError` when the remote folder cannot be reached.
+    """
+    folder = option or results_path(os.environ.get("GENBENCH_RESULTS") or "results")
+    if there := remote.remote_of(folder):
+        there.exchange(RECORD_DEPTH)
+    return folder
 
 
 def cache_folder(option: Path | None) -> Path:
     """``--cache``, else ``GENBENCH_CACHE``, else ``genbench`` in the user's cache folder (XDG)."""
-    if option:
-        return option
-    if variable := os.environ.get("GENBENCH_CACHE"):
-        return Path(variable)
+    return option or cache_path(os.environ.get("GENBENCH_CACHE") or str(_own_folder()))
+
+
+def _own_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genbench"

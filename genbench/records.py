@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from genbench import console
+from genbench import console, remote
 from genbench.digest import digest
 from genbench.errors import StoreError
 from genbench.files import temporary_name, write_atomically
@@ -266,12 +266,15 @@ def check_writable(results: Path) -> None:
             f"{results}: results cannot be written ({error.strerror})",
             hint="name a folder that can be written with --results",
         ) from error
+    if there := remote.remote_of(results):
+        there.check_writable()
 
 
 def write_record(record: Record, results: Path) -> Path:
     """Seal the record and write it below `results`, complete or not at all; warns of records there from the future.
 
-    Raises `StoreError` when the folder cannot be written.
+    Where the results lie elsewhere, its preview goes there with it. Raises `StoreError` when the folder cannot be
+    written.
     """
     folder = results / record.folder
     path = folder / f"{record.id}.json"
@@ -283,8 +286,16 @@ def write_record(record: Record, results: Path) -> Path:
             f"{folder}: the record cannot be written ({error.strerror})",
             hint="free some space, or name another --results; features are kept, the same command continues",
         ) from error
+    share(path)
     _warn_of_the_future(folder)
     return path
+
+
+def share(path: Path) -> None:
+    """Send a record, after its preview, where its results lie elsewhere. Raises `StoreError`."""
+    if (preview := path.with_suffix(".png")).is_file():
+        remote.send(preview)
+    remote.send(path)
 
 
 def _warn_of_the_future(folder: Path) -> None:

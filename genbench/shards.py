@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from genbench import console
+from genbench import console, remote
 from genbench.errors import FeatureError, StoreError
 from genbench.files import portable_name, write_atomically
 
@@ -80,10 +80,12 @@ class ShardCache:
             shard: which images.
         """
         path = self._path(images, space, shard)
+        if not remote.present(path):
+            return False
         try:
             if _sound(path):
                 return True
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:  # pruned meanwhile
             return False
         console.warn(f"{path}: damaged shard, made again")
         path.unlink(missing_ok=True)
@@ -91,7 +93,7 @@ class ShardCache:
 
     def shards(self, images: str, space: str) -> list[Shard]:
         """The shards of a space that are there and sound, by their first image."""
-        stems = [path.stem.split("-") for path in sorted((self.root / images / space).glob("*.npy"))]
+        stems = [name.removesuffix(".npy").split("-") for name in remote.names(self.root / images / space, ".npy")]
         known = [Shard(int(first), int(size)) for first, size in stems]
         return [shard for shard in known if self.has(images, space, shard)]
 
@@ -119,7 +121,7 @@ class ShardCache:
         """What `write_facts` kept; none where nothing readable is there."""
         path = self.root / images / "facts" / f"{shard.stem}.json"
         try:
-            facts = json.loads(path.read_bytes())
+            facts = json.loads(path.read_bytes()) if remote.present(path) else None
         except (OSError, ValueError):
             return None
         return facts if isinstance(facts, dict) else None
@@ -130,14 +132,14 @@ class ShardCache:
         Returns where it is below the cache folder. Raises `StoreError` when the cache cannot be written.
         """
         path = self.root / images / "influence" / f"{stem}.parquet"
-        if not path.exists():
+        if not remote.present(path):
             self._put(path, make())
         return path.relative_to(self.root.parent).as_posix()
 
     def describe(self, images: str, about: str) -> None:
         """Say for people which run or path a digest stands for."""
         path = self.root / images / "about.txt"
-        if not path.exists():
+        if not remote.present(path):
             self._put(path, about.encode())
 
     def _put(self, path: Path, *parts: bytes | memoryview) -> None:
@@ -148,6 +150,7 @@ class ShardCache:
                 f"{path.parent}: the cache cannot be written ({error.strerror})",
                 hint="free some space, or name another folder with --cache",
             ) from error
+        remote.send(path)
 
     def entries(self) -> Iterator[Entry]:
         """What the cache holds, one entry for each set of images."""

@@ -7,13 +7,30 @@ from typing import Annotated
 
 import typer
 
+from genbench.paths import cache_path, results_path
 from genbench.precision import Precision
 
 ImagesArgument = Annotated[Path, typer.Argument(help="Folder, .zip, .tar, .npz, .npy or .parquet of images.")]
 WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Threads that decode.")]
-ResultsOption = Annotated[Path | None, typer.Option("--results", help="Folder of records.", show_default="results")]
+ResultsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--results",
+        help="Folder of records, or the address of one: s3://bucket/place …",
+        show_default="results",
+        parser=results_path,
+        metavar="PATH",
+    ),
+]
 CacheOption = Annotated[
-    Path | None, typer.Option("--cache", help="Folder of features and weights.", show_default="~/.cache/genbench")
+    Path | None,
+    typer.Option(
+        "--cache",
+        help="Folder of features and weights, or an address: s3://bucket/place …",
+        show_default="~/.cache/genbench",
+        parser=cache_path,
+        metavar="PATH",
+    ),
 ]
 RegistryOption = Annotated[Path | None, typer.Option("--registry", help="Folder of method cards, searched first.")]
 SuitesOption = Annotated[Path | None, typer.Option("--suites", help="Folder of suites, searched first.")]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from genbench import remote
 from genbench.comparisons.measured import Block
 from genbench.errors import StoreError
 from genbench.store.access import literal
@@ -84,7 +85,7 @@ class Influences:
         if self._cache is None or block.influence is None:
             return None
         path = self._cache / block.influence
-        if not path.is_file():
+        if not remote.present(path):
             return None
         table = f"read_parquet({literal(str(path))})"
         if table not in self._columns:

@@ -151,6 +151,8 @@ def _missing(results: Path, found: _Found) -> Path | None:
 
 
 def _write(path: Path, found: _Found) -> None:
+    from genbench.records import share
+
     try:
         if found.preview is not None and found.preview.is_file():
             write_atomically(path.with_suffix(".png"), found.preview.read_bytes())
@@ -160,3 +162,4 @@ def _write(path: Path, found: _Found) -> None:
             f"{path}: cannot be written ({error.strerror})",
             hint="name a folder that can be written with --results; what was merged is kept",
         ) from error
+    share(path)

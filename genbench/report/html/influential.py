@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from genbench import console
+from genbench import console, remote
 from genbench.errors import GenbenchError, StoreError, UsageError
 from genbench.report.figures.canvas import Record
 from genbench.report.figures.chart import Scope, records
@@ -103,7 +103,7 @@ def _ranked(table: Path, row: Record) -> list[Influential]:
 
     Raises `StoreError` for a table that is damaged.
     """
-    if not table.is_file():
+    if not remote.present(table):
         return []
     column = row["space"].replace('"', '""')
     sql = f'SELECT *, "{column}" AS influence FROM read_parquet(?) ORDER BY influence DESC, image LIMIT ?'
