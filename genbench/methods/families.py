@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from genbench.methods.latents.decoder import ImageDecoder
+    from genbench.methods.latents.decoder import PixelDecoder
     from genbench.methods.noise import Noise
 
 
@@ -114,6 +114,14 @@ FAMILIES: dict[str, Family] = {
         version="1",
         module="genbench.methods.ctm.network:CTMUNet",
         tiny=SMALL_ADM,
+    ),
+    "ctm-song": Family(
+        sampler="genbench.methods.ctm.sampler:CTMSongSampler",
+        network="genbench.methods.ctm.settings:CTMSongNetwork",
+        settings="genbench.methods.ctm.settings:CTMSettings",
+        version="1",
+        module="genbench.methods.ctm.song:CTMSongUNet",
+        tiny=SMALL_UNET,
     ),
     "ddt": Family(
         sampler="genbench.methods.ddt.sampler:DDTSampler",
@@ -396,7 +404,7 @@ def build_sampler(
     settings: Mapping[str, Any],
     state: dict[str, Tensor] | None,
     device: torch.device,
-    decoder: ImageDecoder | None,
+    decoder: PixelDecoder | None,
     folder: Path | None = None,
 ) -> Sampler:
     """A family's sampler of one preset; `decoder` is the variant's, which a sampler of codes takes too.

@@ -27,6 +27,7 @@ REPLAYS = {
     "consistency": "genbench.methods.consistency.vectors:replay",
     "consistency_diffusers": "genbench.methods.consistency.vectors:replay_diffusers",
     "ctm": "genbench.methods.ctm.vectors:replay",
+    "ctm_song": "genbench.methods.ctm.vectors:replay_song",
     "ddt": "genbench.methods.ddt.vectors:replay",
     "jit": "genbench.methods.jit.vectors:replay",
     "lightningdit": "genbench.methods.lightningdit.vectors:replay",

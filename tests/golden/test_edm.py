@@ -18,6 +18,7 @@ INPUTS = {
     "consistency": {"x_t", "sigmas", "y", "model_in"},
     "consistency_diffusers": {"y", "model_in", "timesteps"},
     "ctm": {"x_t", "t", "s", "y"},
+    "ctm_song": {"x_t", "t", "s", "y"},
     "ect": {"x", "sigma", "augment_labels"},
     "edm": {"x", "sigma", "class_labels", "augment_labels", "emb"},
 }

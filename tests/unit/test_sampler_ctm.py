@@ -8,9 +8,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from genbench.errors import UsageError
 from genbench.methods.ctm.network import CTMUNet
-from genbench.methods.ctm.sampler import CTMSampler, Jump
-from genbench.methods.ctm.settings import CTMSettings
+from genbench.methods.ctm.sampler import CTMSampler, CTMSongSampler, Jump
+from genbench.methods.ctm.settings import CTMSettings, CTMSongNetwork
+from genbench.methods.ctm.song import CTMSongUNet, TargetedBlock
 from genbench.methods.noise import RecordedNoise, SeededNoise
 
 NETWORK = {
@@ -122,3 +124,32 @@ def test_the_full_size_network_has_exactly_the_authors_keys_and_shapes():
 def test_settings_that_make_no_sense_are_refused(settings, message):
     with pytest.raises(ValidationError, match=message):
         CTMSettings(**settings)
+
+
+def test_the_blocks_of_ddpmpp_are_told_both_times():
+    """The one that a block's own layer is silent about comes from the other layer."""
+    block = TargetedBlock(4, 8, 6)
+    with torch.no_grad():
+        time, target = torch.randn(2, 2, 6, generator=torch.Generator().manual_seed(4))
+        told = block.told(torch.cat([time, target], dim=1))
+        assert torch.allclose(told, block.affine(time) + block.affine_s(target))
+        assert not torch.allclose(told, block.told(torch.cat([target, time], dim=1)))
+
+
+def test_an_unconditional_ddpmpp_takes_any_label_and_one_with_classes_its_own():
+    network = {"img_resolution": 8, "img_channels": 3, "model_channels": 8, "channel_mult": (1, 1), "num_blocks": 1}
+    network |= {
+        "attn_resolutions": (4,),
+        "channel_mult_noise": 1,
+        "encoder_type": "standard",
+        "resample_filter": (1, 1),
+    }
+
+    def made(classes):
+        arguments = CTMSongNetwork(**network, label_dim=classes).model_dump()
+        state = CTMSongUNet(**arguments).state_dict()
+        return CTMSongSampler(network=arguments, settings=CTMSettings(), state=state, device=torch.device("cpu"))
+
+    assert made(0).sample(SeededNoise([1]), torch.tensor([7])).shape == (1, 3, 8, 8)
+    with pytest.raises(UsageError, match="the network has classes 0 to 2"):
+        made(3).sample(SeededNoise([1]), torch.tensor([3]))

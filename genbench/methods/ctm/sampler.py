@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -13,9 +14,11 @@ from genbench.methods.consistency.sampler import network_time
 from genbench.methods.consistency.settings import places_in_grid
 from genbench.methods.ctm.network import CTMUNet
 from genbench.methods.ctm.settings import CTMSettings
+from genbench.methods.ctm.song import CTMSongUNet
 from genbench.methods.karras import noise_levels
 from genbench.methods.noise import Noise
 from genbench.methods.preconditioning import edm_scalings
+from genbench.methods.sampler import M, NetworkSampler
 from genbench.methods.solvers import Solution
 
 
@@ -28,11 +31,8 @@ class Jump(NamedTuple):
     """Up to which noise is added afterwards."""
 
 
-class CTMSampler(ADMSampler[CTMUNet, CTMSettings]):
-    """The U-Net with one preset. See `CTMSettings` for what each setting means."""
-
-    name = "CTM"
-    module = CTMUNet
+class TrajectorySampler(NetworkSampler[M, CTMSettings]):
+    """What the samplers of CTM's networks share. See `CTMSettings` for what each setting means."""
 
     def denoised(self, x: Tensor, t: Tensor, s: Tensor, labels: Tensor) -> Tensor:
         """g(x, t, s): the data from x (N, 3, H, W) at noise levels t (N,), seen from levels s (N,)."""
@@ -69,3 +69,25 @@ class CTMSampler(ADMSampler[CTMUNet, CTMSettings]):
         below = math.sqrt(1 - s.gamma**2)
         way = [Jump(start, below * (end - s.sigma_min) + s.sigma_min, end) for start, end in pairwise(levels)]
         return [*way[:-1], Jump(way[-1].start, levels[-1], levels[-1])]
+
+
+class CTMSampler(TrajectorySampler[CTMUNet], ADMSampler[CTMUNet, CTMSettings]):
+    """The ADM U-Net with one preset."""
+
+    name = "CTM"
+    module = CTMUNet
+
+
+class CTMSongSampler(TrajectorySampler[CTMSongUNet]):
+    """DDPM++ with one preset."""
+
+    name = "CTM DDPM++"
+    module = CTMSongUNet
+
+    def sample_shape(self, network: Mapping[str, Any]) -> tuple[int, int, int]:
+        """Shape (C, H, W) of one draw and one image."""
+        return network["img_channels"], network["img_resolution"], network["img_resolution"]
+
+    def classes(self, network: Mapping[str, Any]) -> int | None:
+        """None for an unconditional network."""
+        return network.get("label_dim") or None

@@ -1,13 +1,28 @@
-"""Settings of the presets of consistency trajectory models. Imports no torch."""
+"""What a card may say about CTM's networks, and settings of their presets. Imports no torch."""
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from genbench.methods.consistency.settings import places_in_grid
+from genbench.methods.edm.settings import EncoderType, Taps, UNetFrame
 from genbench.methods.settings import KarrasSettings
+
+
+class CTMSongNetwork(UNetFrame):
+    """Arguments of `genbench.methods.ctm.song.CTMSongUNet`, by EDM's names."""
+
+    img_channels: int = Field(gt=0)
+    label_dim: int = Field(default=0, ge=0)
+    """Classes, 0 for an unconditional network."""
+    augment_dim: Literal[0] = 0
+    """These networks are trained without augmentation labels."""
+    channel_mult_noise: int = Field(gt=0)
+    """Channels of each time's embedding, in units of `model_channels`."""
+    encoder_type: EncoderType
+    resample_filter: Taps
 
 
 class CTMSettings(KarrasSettings):

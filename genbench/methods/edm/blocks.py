@@ -180,7 +180,7 @@ class UNetBlock(nn.Module):
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
         """(N, in, H, W) and embeddings (N, emb_channels) => (N, out, H, W), or twice or half as high and wide."""
         h = self.conv0(F.silu(self.norm0(x)))
-        modulation = self.affine(emb)[:, :, None, None]
+        modulation = self.told(emb)[:, :, None, None]
         if self.scale_and_shift:
             scale, shift = modulation.chunk(2, dim=1)
             h = F.silu(shift + self.norm1(h) * (scale + 1))
@@ -190,6 +190,10 @@ class UNetBlock(nn.Module):
         if self.heads:
             x = (self.proj(self._attended(self.qkv(self.norm2(x)))) + x) * self.skip_scale
         return x
+
+    def told(self, emb: Tensor) -> Tensor:
+        """What embeddings (N, E) tell the block: shifts, or scales and shifts, of its channels."""
+        return self.affine(emb)  # type: ignore[no-any-return]
 
     def _attended(self, qkv: Tensor) -> Tensor:
         count, channels, height, width = qkv.shape

@@ -27,9 +27,15 @@ from genbench.methods.edm.unet import UNet
 _EPS = 1e-6
 
 
+def mapped(emb: Tensor, first: nn.Linear, second: nn.Linear) -> Tensor:
+    """What was embedded (N, channels) through two layers, each activated => what blocks are told, (N, E)."""
+    return F.silu(second(F.silu(first(emb))))
+
+
 class SongUNet(UNet):
     """DDPM++ (positional embedding, standard encoder) or NCSN++ (Fourier embedding, residual encoder)."""
 
+    block: type[UNetBlock] = UNetBlock
     layout: AttentionLayout = "interleaved"
     embeddings = 1
     """Numbers that are embedded: their embeddings are concatenated."""
@@ -54,7 +60,7 @@ class SongUNet(UNet):
         noise, emb = model_channels * channel_mult_noise, model_channels * channel_mult_emb
 
         def block(before: int, after: int, *, attention: bool = False, resample: Resampling | None = None) -> UNetBlock:
-            return UNetBlock(
+            return self.block(
                 before,
                 after,
                 emb,
@@ -91,23 +97,29 @@ class SongUNet(UNet):
 
         Labels that are not given are the zero vector. Returns (N, out_channels, R, R).
         """
-        emb = self.embedded(noise)
-        if self.map_label is not None:
-            classes = self.map_label.in_features
-            given = x.new_zeros(len(x), classes) if labels is None else labels
-            emb = emb + self.map_label(given * classes**0.5)
-        return self.modulated(x, emb, augment)
+        return self.modulated(x, self.labelled(self.embedded(noise), labels), augment)
 
     def embedded(self, x: Tensor) -> Tensor:
         """Numbers (N,) => (N, channels) in this network's order, [sin, cos]."""
         cos, sin = self.map_noise(x).chunk(2, dim=1)
         return torch.cat([sin, cos], dim=1)
 
+    def labelled(self, emb: Tensor, labels: Tensor | None) -> Tensor:
+        """What was embedded (N, channels) with one-hot labels (N, label_dim) added, where the network has classes."""
+        if self.map_label is None:
+            return emb
+        classes = self.map_label.in_features
+        given = emb.new_zeros(len(emb), classes) if labels is None else labels
+        return emb + self.map_label(given * classes**0.5)  # type: ignore[no-any-return]
+
     def modulated(self, x: Tensor, emb: Tensor, augment: Tensor | None) -> Tensor:
         """Images (N, C, R, R), what was embedded (N, channels), augmentation labels => (N, out_channels, R, R)."""
         if self.map_augment is not None and augment is not None:
             emb = emb + self.map_augment(augment)
-        emb = F.silu(self.map_layer1(F.silu(self.map_layer0(emb))))
+        return self.decoded(x, mapped(emb, self.map_layer0, self.map_layer1))
+
+    def decoded(self, x: Tensor, emb: Tensor) -> Tensor:
+        """Images (N, C, R, R) through blocks that are told `emb` (N, E) => (N, out_channels, R, R)."""
         x = self.features(x, emb)
         norm, conv = list(self.dec.values())[-2:]
         return conv(F.silu(norm(x)))  # type: ignore[no-any-return]
