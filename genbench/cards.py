@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from genbench.digest import canonical
 from genbench.errors import ConfigError, UsageError, unknown
@@ -18,6 +18,18 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Scalar = bool | int | float | str | None
 QuantiseRule = Literal["round", "half", "truncate"]
+
+
+def _has_digest(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        canonical(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"holds what a digest cannot cover: {error}") from error
+    return value
+
+
+NetworkArguments = Annotated[dict[str, Any], AfterValidator(_has_digest)]
+"""Constructor arguments of a network, which are part of a run's digest."""
 
 
 class Weights(Strict):
@@ -109,11 +121,12 @@ class Checkpoint(Strict):
     """Passes over the training data until then."""
 
 
-class Guide(Strict):
-    """The weaker network of autoguidance (arXiv:2406.02507), for presets whose `guidance` is ``autoguidance``."""
+class Companion(Strict):
+    """A further network that sampling evaluates, with a weight file of its own: the weaker one of autoguidance
+    (arXiv:2406.02507), or RCG's generator of representations (arXiv:2312.03701)."""
 
-    network: dict[str, Any]
-    """Its constructor arguments, of the variant's family."""
+    network: NetworkArguments
+    """Its constructor arguments."""
     weights: Weights
     """Its weight file."""
     manifest: str | None = None
@@ -135,14 +148,15 @@ class Variant(Strict):
     """Whether an image is made from the prompt that a suite has for it."""
     quantise: QuantiseRule
     """The authors' rule from float to uint8 (see `genbench.images.quantise`)."""
-    network: dict[str, Any]
+    network: NetworkArguments
     """Constructor arguments of the family's network."""
     manifest: str | None = None
     """``registry/manifests/<name>.json``, the official keys and shapes that the network must have."""
     weights: Weights | None = None
     """None for a sampler that needs no file."""
-    guide: Guide | None = None
-    """None where no preset is guided by another network."""
+    companions: dict[Name, Companion] = Field(default_factory=dict)
+    """Further networks, each by the argument of the variant's network that it is: ``guide`` is autoguidance's. A preset
+    that does not evaluate one needs no file of it."""
     decoder: Decoder | None = None
     """None for models of pixels."""
     checkpoint: Checkpoint | None = None
@@ -153,15 +167,6 @@ class Variant(Strict):
     """Which of them is meant where a run names the variant alone."""
     claims: tuple[Claim, ...] = ()
     """What the authors printed for it."""
-
-    @field_validator("network")
-    @classmethod
-    def _has_digest(cls, value: dict[str, Any]) -> dict[str, Any]:
-        try:
-            canonical(value)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"holds what a digest cannot cover: {error}") from error
-        return value
 
     @model_validator(mode="after")
     def _one_condition(self) -> Variant:

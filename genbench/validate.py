@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from genbench.cards import DecoderCard, Guide, MethodCard, Variant
+from genbench.cards import DecoderCard, MethodCard
 from genbench.errors import ConfigError, GenbenchError
 from genbench.methods.families import Family, Sampler, build_sampler, import_object
-from genbench.methods.latents.decoder import ImageDecoder
+from genbench.methods.latents.decoder import PixelDecoder
 from genbench.methods.latents.families import DECODERS, build_decoder
 from genbench.methods.manifests import Manifest, load_manifest
 from genbench.methods.noise import SeededNoise
-from genbench.methods.runs import Run, make_run
+from genbench.methods.runs import Run, make_run, with_companions
 from genbench.schema import check
 
 TOLERANCE = 1e-4
@@ -47,11 +47,10 @@ def validate(card: MethodCard, manifests: Sequence[Path]) -> Iterator[Finding]:
     for name, variant in card.variants.items():
         checks: list[tuple[str, Callable[[], str | None]]] = [
             ("presets", partial(_presets, card, name)),
-            ("keys", partial(_keys, card, name, variant, manifests)),
+            ("keys", partial(_keys, card, name, None, manifests)),
+            *((f"{part}'s keys", partial(_keys, card, name, part, manifests)) for part in variant.companions),
             ("sample", partial(_sample, card, name)),
         ]
-        if variant.guide:
-            checks.insert(2, ("guide's keys", partial(_keys, card, name, variant.guide, manifests)))
         for title, answer in checks:
             yield _finding(name, title, answer)
 
@@ -85,8 +84,12 @@ def _presets(card: MethodCard, name: str) -> str:
     return f"{len(found)} with a digest each"
 
 
-def _keys(card: MethodCard, name: str, given: Variant | Guide, folders: Sequence[Path]) -> str | None:
-    """The network has the official keys and shapes, but for those that its family drops."""
+def _keys(card: MethodCard, name: str, companion: str | None, folders: Sequence[Path]) -> str | None:
+    """The network without its companions, or one of these, has the official keys and shapes, but for those that its
+    family drops.
+    """
+    variant = card.variants[name]
+    given = variant.companions[companion] if companion else variant
     if given.manifest is None:
         return None
     family = _runs(card, name)[0].family
@@ -94,12 +97,17 @@ def _keys(card: MethodCard, name: str, given: Variant | Guide, folders: Sequence
         raise ConfigError(f"{family.sampler} names no network to compare with a manifest", hint="leave manifest out")
     manifest = _manifest(given.manifest, folders)
     expected = manifest.sampled
-    module = _on_meta(family.module, given.network, name)
+    module = _on_meta(family.module, with_companions(variant, variant.companions), name)
+    if companion:
+        module = module.get_submodule(companion)
+    else:
+        for other in variant.companions:
+            delattr(module, other)
     built = {k: tuple(v.shape) for k, v in module.state_dict().items()}
     if built != expected:
-        other = sorted(k for k in expected.keys() ^ built.keys()) or [k for k in built if built[k] != expected[k]]
+        odd = sorted(k for k in expected.keys() ^ built.keys()) or [k for k in built if built[k] != expected[k]]
         raise ConfigError(
-            f"{len(other)} keys or shapes are not those of {given.manifest}: {', '.join(other[:5])}",
+            f"{len(odd)} keys or shapes are not those of {given.manifest}: {', '.join(odd[:5])}",
             hint="correct the network's arguments in the card",
         )
     parameters = sum(p.numel() for p in module.parameters())
@@ -170,7 +178,7 @@ def _tiny_sampler(run: Run, network: Mapping[str, Any], state: dict[str, Tensor]
     )
 
 
-def _tiny_tokenizer(family: Family) -> ImageDecoder | None:
+def _tiny_tokenizer(family: Family) -> PixelDecoder | None:
     """What the family's tiny network samples the codes of, with random weights."""
     if family.tokenizer is None:
         return None
@@ -183,7 +191,7 @@ def _tiny_tokenizer(family: Family) -> ImageDecoder | None:
     network = check(import_object(chosen.network, family.tokenizer), chosen.tiny, f"tiny {family.tokenizer}")
     with torch.device("meta"):
         module: nn.Module = import_object(chosen.module, family.tokenizer)(network)
-    built: ImageDecoder = import_object(chosen.decoder, family.tokenizer)(
+    built: PixelDecoder = import_object(chosen.decoder, family.tokenizer)(
         network, random_state(module), torch.device("cpu")
     )
     return built

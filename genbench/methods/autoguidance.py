@@ -38,7 +38,7 @@ class ContrastSampler(NetworkSampler[G, C], Generic[G, C]):
         elif self.settings.guidance == "autoguidance":
             raise UsageError(
                 "autoguidance needs a second network, and the variant names none",
-                hint="use a preset without it, or give the card's network a guide",
+                hint="use a preset without it, or name one under [variants.<name>.companions.guide]",
             )
 
     def contrasted(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from genbench.cards import Decoder, DecoderCard, Weights, load_decoder
 from genbench.digest import digest, digest_file
 from genbench.errors import ConfigError, WeightsError
 from genbench.methods.families import Sampler, build_sampler, import_object
-from genbench.methods.latents.decoder import Decoded, ImageDecoder, LatentDecoder, latent_statistics
+from genbench.methods.latents.decoder import Decoded, LatentDecoder, PixelDecoder, latent_statistics
 from genbench.methods.latents.families import build_decoder, check_tiles
 from genbench.methods.prompted import prompted
 from genbench.methods.resemblance import resemblance
@@ -66,12 +67,12 @@ class WeightsOnDisk(NamedTuple):
     path: Path
     sha256: str
     decoder: DecoderOnDisk | None = None
-    guide: FileOnDisk | None = None
+    companions: Mapping[str, FileOnDisk] = MappingProxyType({})
 
     @property
     def bytes(self) -> int:
-        """Size of every file, the guide's and the decoder's included."""
-        files = [self.path] + ([self.guide.path] if self.guide else [])
+        """Size of every file, the companions' and the decoder's included."""
+        files = [self.path, *(file.path for file in self.companions.values())]
         if self.decoder is not None:
             files += [file.path for file in (self.decoder.weights, self.decoder.statistics) if file is not None]
         return sum(map(_size, files))
@@ -103,7 +104,7 @@ def find_weights(run: Run, *, cache: Path, registry: Sequence[Path]) -> WeightsO
     decoder = None
     if card is not None and use is not None and (source := use.weights or card.weights) is not None:
         decoder = DecoderOnDisk(card, use, find(source), find(use.statistics) if use.statistics else None)
-    return WeightsOnDisk(*find(weights), decoder, find(run.guide.weights) if run.guide else None)
+    return WeightsOnDisk(*find(weights), decoder, {name: find(c.weights) for name, c in run.companions.items()})
 
 
 def find_decoder(card: DecoderCard, *, cache: Path, registry: Sequence[Path]) -> DecoderOnDisk:
@@ -129,8 +130,8 @@ def identity(run: Run, weights: WeightsOnDisk | None) -> str:
     """Digest of everything that can change a pixel of the run."""
     if weights is None:
         return run.digest(None)
-    decoder, guide = weights.decoder, weights.guide
-    return run.digest(weights.sha256, decoder.digest if decoder else None, guide.sha256 if guide else None)
+    companions = {name: file.sha256 for name, file in weights.companions.items()}
+    return run.digest(weights.sha256, weights.decoder.digest if weights.decoder else None, companions)
 
 
 def _check_tokenizer(run: Run, card: DecoderCard | None) -> None:
@@ -204,13 +205,13 @@ def _network_state(run: Run, weights: WeightsOnDisk | None, *, allow_pickle: boo
     if weights is None or source is None:
         return None
     state = _state(weights.path, source, allow_pickle=allow_pickle)
-    if weights.guide and run.guide:
-        guide = _state(weights.guide.path, run.guide.weights, allow_pickle=allow_pickle)
-        state |= {f"guide.{key}": value for key, value in guide.items()}
+    for name, file in weights.companions.items():
+        companion = _state(file.path, run.companions[name].weights, allow_pickle=allow_pickle)
+        state |= {f"{name}.{key}": value for key, value in companion.items()}
     return state
 
 
-def load_image_decoder(found: DecoderOnDisk, device: torch.device) -> ImageDecoder:
+def load_image_decoder(found: DecoderOnDisk, device: torch.device) -> PixelDecoder:
     """The network of a latent decoder with its weights. Raises what `build_decoder` and reading weights raise."""
     source = found.source
     state = _state(found.weights.path, source) if source else None

@@ -7,9 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import Any
 
-from genbench.cards import Decoder, Guide, MethodCard, Scalar, Variant, variants
+from genbench.cards import Companion, Decoder, MethodCard, Scalar, Variant, Weights, variants
 from genbench.digest import digest
 from genbench.errors import ConfigError, UsageError, unknown
 from genbench.methods.families import Family, family, network_model, settings_model
@@ -33,6 +34,8 @@ class Run:
     """Settings as the card and ``--set`` gave them."""
     settings: Mapping[str, Any]
     """Settings with the family's defaults filled in."""
+    companions: Mapping[str, Companion]
+    """The variant's further networks that these settings evaluate."""
 
     @property
     def name(self) -> str:
@@ -40,28 +43,33 @@ class Run:
         return f"{self.variant_name}@{self.preset}"
 
     @property
-    def guide(self) -> Guide | None:
-        """The weaker network that the preset is guided by."""
-        return self.variant.guide if self.settings.get("guidance") == "autoguidance" else None
-
-    @property
     def network(self) -> dict[str, Any]:
-        """Arguments of the network, with those of its guide where the preset needs one."""
-        return {**self.variant.network, **({"guide": self.guide.network} if self.guide else {})}
+        """Arguments of the network, with those of its companions."""
+        return with_companions(self.variant, self.companions)
 
-    def digest(self, weights_sha256: str | None, decoder: str | None = None, guide_sha256: str | None = None) -> str:
+    def digest(
+        self,
+        weights_sha256: str | None,
+        decoder: str | None = None,
+        companions_sha256: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
         """Identity of everything that can change a pixel; names, summaries and claims are left out.
 
-        `decoder` is the identity of the latent decoder, which covers its files.
+        `decoder` is the identity of the latent decoder, which covers its files; `companions_sha256` are the digests of
+        the files of the companions, by their names.
         """
+        companions = {
+            name: {"weights": sha256, **_part_of(self.companions[name].weights)}
+            for name, sha256 in companions_sha256.items()
+        }
         return digest(
             {
                 "sampler": self.family.sampler,
                 "version": self.family.version,
                 "network": self.network,
                 "weights": weights_sha256,
-                **({"guide": guide_sha256} if guide_sha256 else {}),
-                **self._part_of_weights(),
+                **({"companions": companions} if companions else {}),
+                **_part_of(self.variant.weights),
                 "decoder": decoder,
                 "quantise": self.variant.quantise,
                 "resolution": self.variant.resolution,
@@ -69,11 +77,16 @@ class Run:
             }
         )
 
-    def _part_of_weights(self) -> dict[str, str]:
-        """Which tensors of the weight file are used, where the card says so."""
-        weights = self.variant.weights
-        part = {"entry": weights.entry, "prefix": weights.prefix} if weights else {}
-        return {key: value for key, value in part.items() if value is not None}
+
+def with_companions(variant: Variant, companions: Mapping[str, Companion]) -> dict[str, Any]:
+    """Arguments of a variant's network that has these companions."""
+    return {**variant.network, **{name: companion.network for name, companion in companions.items()}}
+
+
+def _part_of(weights: Weights | None) -> dict[str, str]:
+    """Which tensors of a weight file are used, where the card says so."""
+    part = {"entry": weights.entry, "prefix": weights.prefix} if weights else {}
+    return {key: value for key, value in part.items() if value is not None}
 
 
 def parse_overrides(options: Sequence[str]) -> dict[str, Scalar]:
@@ -110,19 +123,26 @@ def make_run(card: MethodCard, variant_name: str, preset: str, overrides: Mappin
     chosen = family(card.sampler, where)
     sampled = {key: value for key, value in overrides.items() if not key.startswith(_DECODER)}
     given = {**variant.presets[preset], **sampled}
-    network: Mapping[str, Any] = variant.network
-    if arguments := network_model(chosen, where):
-        network = check(arguments, variant.network, f"{where}.network").model_dump()
-        if variant.guide:
-            check(arguments, variant.guide.network, f"{where}.guide.network")
+    network = _network(variant, chosen, where)
     model = settings_model(chosen, where)
     place = f"{where}.presets.{preset}" + (" with --set" if sampled else "")
-    settings = _settings(model, given, network, place) if model else dict(given)
+    checked = _settings(model, given, network, place) if model else None
+    settings = checked.model_dump(mode="json") if checked else dict(given)
+    evaluated = not isinstance(checked, NetworkSettings) or checked.companions
     decoder = stated.decoder.model_dump() if stated.decoder else {}
     before = {**stated.presets[preset], **{f"{_DECODER}{key}": value for key, value in decoder.items()}}
     changed = {k: v for k, v in overrides.items() if before.get(k, ...) != v}
     name = preset + "".join(f"+{k}={_text(v)}" for k, v in sorted(changed.items()))
-    return Run(card.method.id, variant_name, name, variant, chosen, {**given, **overrides}, settings)
+    return Run(
+        method=card.method.id,
+        variant_name=variant_name,
+        preset=name,
+        variant=variant,
+        family=chosen,
+        given={**given, **overrides},
+        settings=settings,
+        companions=variant.companions if evaluated else {},
+    )
 
 
 def _decoded_otherwise(variant: Variant, overrides: Mapping[str, Scalar], where: str) -> Variant:
@@ -136,9 +156,17 @@ def _decoded_otherwise(variant: Variant, overrides: Mapping[str, Scalar], where:
     return variant.model_copy(update={"decoder": check(Decoder, changed, f"{where}.decoder with --set")})
 
 
-def _settings(
-    model: type[Strict], given: Mapping[str, Scalar], network: Mapping[str, Any], where: str
-) -> dict[str, Any]:
+def _network(variant: Variant, chosen: Family, where: str) -> Mapping[str, Any]:
+    """Arguments of the network and of every companion, with the defaults filled in where the family has a model."""
+    given = with_companions(variant, variant.companions)
+    arguments = network_model(chosen, where)
+    if arguments is None:
+        return given
+    place = f"{where}.network" + (" with its companions" if variant.companions else "")
+    return check(arguments, given, place).model_dump()
+
+
+def _settings(model: type[Strict], given: Mapping[str, Scalar], network: Mapping[str, Any], where: str) -> Strict:
     """Settings with the defaults filled in, of values that the network allows."""
     settings = check(model, given, where)
     if isinstance(settings, NetworkSettings):
@@ -146,7 +174,7 @@ def _settings(
             settings.fits(network)
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}", hint=error.hint) from error
-    return settings.model_dump(mode="json")
+    return settings
 
 
 def _text(value: Scalar) -> str:

@@ -33,6 +33,11 @@ class NetworkSettings(Strict):
     def fits(self, network: Mapping[str, Any]) -> None:
         """Raise `ConfigError` for a setting that a network of these arguments does not allow; here there is none."""
 
+    @property
+    def companions(self) -> bool:
+        """Whether the variant's further networks are evaluated."""
+        return True
+
 
 class DrawSettings(NetworkSettings):
     """Which codes of a codebook may be drawn (see `genbench.methods.truncation`)."""
@@ -59,6 +64,11 @@ class ContrastSettings(NetworkSettings):
     """Away from the prediction without a class, or from the guide's with the same class (arXiv:2406.02507)."""
     scale: float = Field(default=1.0, ge=1)
     """other + scale·(prediction - other)."""
+
+    @property
+    def companions(self) -> bool:
+        """A guide is evaluated for autoguidance alone."""
+        return self.guidance == "autoguidance"
 
 
 class TransformerNetwork(Strict):

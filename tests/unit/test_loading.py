@@ -399,7 +399,7 @@ presets.plain = { steps = 3 }
 presets.guided = { steps = 3, guidance = "autoguidance", scale = 2.0 }
 [variants.guided.weights]
 file = "strong.safetensors"
-[variants.guided.guide]
+[variants.guided.companions.guide]
 network = {input_size = 4, in_channels = 3, hidden_size = [8, 16], depth = [1, 1], num_heads = [2, 2], num_classes = 3}
 weights = { file = "weak.safetensors" }
 """
@@ -426,20 +426,19 @@ def test_a_guide_is_loaded_for_the_presets_that_need_it(tmp_path: Path) -> None:
     path = tmp_path / "guided.toml"
     path.write_text(GUIDED)
     variant = load_card(path).variants["guided"]
-    assert variant.guide is not None
     random_dh(variant.network, tmp_path / "weights" / "strong.safetensors")
     plain, files = guided(tmp_path, "plain")
-    assert files.guide is None
+    assert files.companions == {}
     with pytest.raises(WeightsError, match=r"weak\.safetensors"):
         guided(tmp_path, "guided")
-    random_dh(variant.guide.network, tmp_path / "weights" / "weak.safetensors")
+    random_dh(variant.companions["guide"].network, tmp_path / "weights" / "weak.safetensors")
     run, both = guided(tmp_path, "guided")
     assert both.bytes > files.bytes
     noise, labels = SeededNoise([1, 2]), torch.tensor([0, 2])
     images = [load_sampler(r, w, "cpu").sample(noise, labels) for r, w in ((plain, files), (run, both))]
     assert not torch.allclose(images[0], images[1], atol=1e-2)
-    digests = {identity(r, w) for r, w in ((plain, files), (run, both), (run, both._replace(guide=both.decoder)))}
-    assert len(digests) == 3
+    other = both._replace(companions={"guide": both.companions["guide"]._replace(sha256="0" * 64)})
+    assert len({identity(r, w) for r, w in ((plain, files), (run, both), (run, other))}) == 3
 
 
 @pytest.mark.parametrize(
