@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from genbench.errors import ConfigError
 from genbench.methods.latents.tokenizer import Tokenizer
 from genbench.methods.networks import build, check_labels, evaluate, parameters, without
 from genbench.methods.noise import Noise
@@ -98,3 +99,12 @@ class CodeSampler(NetworkSampler[M, S], Generic[M, S, T]):
     ) -> None:
         self.tokenizer = tokenizer
         super().__init__(network=network, settings=settings, state=state, device=device)
+
+
+def check_codes(network: str, tokenizer: str) -> None:
+    """Raise `ConfigError` where the codes that a network samples, in words, are not those that its tokenizer has."""
+    if network != tokenizer:
+        raise ConfigError(
+            f"the transformer has {network}, its tokenizer {tokenizer}",
+            hint="name the tokenizer that the transformer was trained with under [variants.<name>.decoder]",
+        )

@@ -1,8 +1,11 @@
-"""VAR's transformer with the official keys (Tian et al., arXiv:2404.02905; repository FoundationVision/VAR)."""
+"""VAR's transformer with the official keys (Tian et al., arXiv:2404.02905; repository FoundationVision/VAR), and what
+others that sample scale by scale share with it.
+"""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -84,8 +87,10 @@ class _HeadNorm(nn.Module):
         return modulate(self.norm(x), shift, scale)
 
 
-class VAR(nn.Module):
-    """The transformer. Argument names are those of the official constructor; T is the number of tokens of all scales.
+class ScaleTransformer(nn.Module, ABC):
+    """A transformer of the tokens of growing scales. A family says how its tokens know their places.
+
+    Argument names are those of the official constructors; T is the number of tokens of all scales.
 
     Args:
         num_classes: classes without the null class, whose index is `num_classes`.
@@ -119,25 +124,29 @@ class VAR(nn.Module):
         super().__init__()
         self.num_classes = num_classes
         self.patch_nums = tuple(patch_nums)
-        levels = _levels(self.patch_nums)
-        tokens = len(levels)
         self.word_embed = nn.Linear(code_channels, embed_dim)
         self.class_emb = lookup_table(num_classes + 1, embed_dim)
         self.pos_start = nn.Parameter(torch.zeros(1, 1, embed_dim))
-        self.pos_1LC = nn.Parameter(torch.zeros(1, tokens, embed_dim))
-        self.lvl_embed = lookup_table(len(self.patch_nums), embed_dim)
+        self.add_places(embed_dim)
         self.shared_ada_lin = modulation(embed_dim, 6) if shared_aln else None
         self.blocks = nn.ModuleList(
             _Block(embed_dim, num_heads, mlp_ratio, epsilon=norm_eps, shared=shared_aln, unit=attn_l2_norm)
             for _ in range(depth)
         )
-        self.lvl_1L: Tensor
-        self.attn_bias_for_masking: Tensor
-        self.register_buffer("lvl_1L", levels[None])
-        mask = torch.where(levels[:, None] >= levels, 0.0, -math.inf)
-        self.register_buffer("attn_bias_for_masking", mask[None, None])
         self.head_nm = _HeadNorm(embed_dim, norm_eps)
         self.head = nn.Linear(embed_dim, vocab_size)
+
+    @abstractmethod
+    def add_places(self, embed_dim: int) -> None:
+        """Register what `places` is made of."""
+
+    @abstractmethod
+    def places(self, scale: int | None) -> Tensor:
+        """What is added to each token of a scale, (1, p², D); to those of all scales without one, (1, T, D)."""
+
+    def mask(self) -> Tensor:
+        """What is added to the attention of all scales at once: -inf where a token would see a later one, (…, T, T)."""
+        return _scale_mask(_levels(self.patch_nums)).to(self.pos_start.device)
 
     def forward(
         self,
@@ -153,18 +162,17 @@ class VAR(nn.Module):
         => logits (N, p², K); `caches`, from `caches()`, hold the keys and values of the scales before it, and of it
         afterwards.
         """
-        condition, places = self.class_emb(labels), self.lvl_embed(self.lvl_1L) + self.pos_1LC
+        condition = self.class_emb(labels)
         start = condition[:, None] + self.pos_start
         if scale is None:
-            x = torch.cat([start, self.word_embed(inputs)], dim=1) + places
-            return self._logits(x, condition, self.attn_bias_for_masking, None)
-        first = sum(p * p for p in self.patch_nums[:scale])
+            x = torch.cat([start, self.word_embed(inputs)], dim=1) + self.places(None)
+            return self._logits(x, condition, self.mask(), None)
         x = start if inputs is None else self.word_embed(inputs)
-        return self._logits(x + places[:, first : first + x.shape[1]], condition, None, caches)
+        return self._logits(x + self.places(scale), condition, None, caches)
 
     def caches(self) -> list[KeyValueCache]:
         """A cache for each block, empty."""
-        return [KeyValueCache(self.lvl_1L.shape[1]) for _ in self.blocks]
+        return [KeyValueCache(sum(p * p for p in self.patch_nums)) for _ in self.blocks]
 
     def _logits(
         self, x: Tensor, condition: Tensor, mask: Tensor | None, caches: Sequence[KeyValueCache] | None
@@ -178,7 +186,38 @@ class VAR(nn.Module):
         return self.head(self.head_nm(x, condition))  # type: ignore[no-any-return]
 
 
+class VAR(ScaleTransformer):
+    """The transformer: every token of every scale has a position of its own, every scale an embedding."""
+
+    def add_places(self, embed_dim: int) -> None:
+        """Register the positions, the scales' embeddings, and the official buffers."""
+        levels = _levels(self.patch_nums)
+        self.pos_1LC = nn.Parameter(torch.zeros(1, len(levels), embed_dim))
+        self.lvl_embed = lookup_table(len(self.patch_nums), embed_dim)
+        self.lvl_1L: Tensor
+        self.attn_bias_for_masking: Tensor
+        self.register_buffer("lvl_1L", levels[None])
+        self.register_buffer("attn_bias_for_masking", _scale_mask(levels)[None, None])
+
+    def places(self, scale: int | None) -> Tensor:
+        """Positions and embeddings of a scale's tokens, (1, p², D), or of all, (1, T, D)."""
+        every = self.lvl_embed(self.lvl_1L) + self.pos_1LC
+        if scale is None:
+            return every  # type: ignore[no-any-return]
+        first = sum(p * p for p in self.patch_nums[:scale])
+        return every[:, first : first + self.patch_nums[scale] ** 2]  # type: ignore[no-any-return]
+
+    def mask(self) -> Tensor:
+        """The official buffer, (1, 1, T, T)."""
+        return self.attn_bias_for_masking
+
+
 def _levels(patch_nums: Sequence[int]) -> Tensor:
     """Scale of each token, (T,), on the CPU also where networks are built on the meta device: buffers keep values."""
     sides = torch.tensor(patch_nums, device="cpu")
     return torch.arange(len(sides), device="cpu").repeat_interleave(sides.square())
+
+
+def _scale_mask(levels: Tensor) -> Tensor:
+    """Scale of each token (T,) => 0 where a row's token may attend to a column's, -inf to a later scale's, (T, T)."""
+    return torch.where(levels[:, None] >= levels, 0.0, -math.inf)

@@ -2,68 +2,53 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from genbench.errors import ConfigError
 from genbench.methods.noise import Noise
-from genbench.methods.sampler import CodeSampler
+from genbench.methods.sampler import CodeSampler, T, check_codes
 from genbench.methods.solvers import Solution
 from genbench.methods.truncation import truncate
-from genbench.methods.var.network import VAR
+from genbench.methods.var.network import VAR, ScaleTransformer
 from genbench.methods.var.quantiser import MultiScaleTokenizer
-from genbench.methods.var.settings import VARSettings
+from genbench.methods.var.settings import ScaleSettings, VARSettings
 
 _SMALLEST_UNIFORM = 2.0**-25
 """In place of a uniform draw of 0, which has no logarithm: half of the next larger one."""
 
+M = TypeVar("M", bound=ScaleTransformer)
+S = TypeVar("S", bound=ScaleSettings)
 
-class VARSampler(CodeSampler[VAR, VARSettings, MultiScaleTokenizer]):
-    """The transformer with its tokenizer and one preset. See `VARSettings` for what each setting means.
 
-    What it samples are the tokenizer's latents. Raises `ConfigError` for a tokenizer of other codes than the
-    transformer's, and for a `top_k` larger than the vocabulary.
+class ScaleSampler(CodeSampler[M, S, T], Generic[M, S, T]):
+    """A transformer of growing scales with its tokenizer and one preset; what it samples are the tokenizer's latents.
+
+    A family says how strongly a scale is guided, what its codes make of the image so far, and what of that the next
+    scale sees.
     """
-
-    name = "VAR"
-    module = VAR
-
-    def prepare(self) -> None:
-        """The quantiser, whose codes must be the transformer's."""
-        self.quantiser = self.tokenizer.quantiser
-        self.settings.fits({"vocab_size": self.quantiser.codebook_size})
-        own = (self.network.head.out_features, self.network.word_embed.in_features, self.network.patch_nums)
-        theirs = (self.quantiser.codebook_size, self.quantiser.channels, self.quantiser.patch_nums)
-        if own != theirs:
-            raise ConfigError(
-                f"the transformer has {own[0]} codes of {own[1]} channels on scales {own[2]}, "
-                f"its tokenizer {theirs[0]} of {theirs[1]} on {theirs[2]}",
-                hint="name the tokenizer that the transformer was trained with under [variants.<name>.decoder]",
-            )
 
     def sample_shape(self, network: Mapping[str, Any]) -> tuple[int, int, int]:
         """Shape (C, P, P) of the tokenizer's latents."""
-        side = network["patch_nums"][-1]
+        side = self.network.patch_nums[-1]
         return self.network.word_embed.in_features, side, side
 
     def solve(self, noise: Noise, labels: Tensor) -> Solution:
         """From the coarsest scale to the finest; each is evaluated once, over the keys and values of those before."""
-        s, quantiser = self.settings, self.quantiser
-        scales = len(self.network.patch_nums)
-        rows = torch.cat([labels, torch.full_like(labels, self.network.num_classes)]) if s.cfg else labels
-        caches, inputs = self.network.caches(), None
-        total = torch.zeros(len(labels), *self.shape, device=self.device)
+        cfg, scales = self.settings.cfg, len(self.network.patch_nums)
+        rows = torch.cat([labels, torch.full_like(labels, self.network.num_classes)]) if cfg else labels
+        caches, inputs, latents = self.network.caches(), None, None
         for scale in range(scales):
-            ratio = scale / (scales - 1)
-            logits = self.guided(self.evaluate(rows, inputs, scale, caches), s.cfg * ratio)
-            total = total + quantiser.grow(self._codes(logits, ratio, noise), scale)
+            logits = self.guided(self.evaluate(rows, inputs, scale, caches), self.strength(scale))
+            latents = self.extended(latents, logits, scale, noise)
             if scale + 1 < scales:
-                coarse = quantiser.shrink(total, scale + 1).flatten(2).transpose(1, 2)
-                inputs = torch.cat([coarse, coarse]) if s.cfg else coarse
-        return Solution(total, scales)
+                seen = self.seen(latents, scale + 1).flatten(2).transpose(1, 2)
+                inputs = torch.cat([seen, seen]) if cfg else seen
+        assert latents is not None
+        return Solution(latents, scales)
 
     def guided(self, logits: Tensor, t: float) -> Tensor:
         """Of [conditional, null] the guided ones; what is not guided is conditional alone."""
@@ -71,6 +56,56 @@ class VARSampler(CodeSampler[VAR, VARSettings, MultiScaleTokenizer]):
             return logits
         conditional, null = logits.chunk(2)
         return (1 + t) * conditional - t * null
+
+    @abstractmethod
+    def strength(self, scale: int) -> float:
+        """The t by which a scale's logits (1 + t)·conditional - t·null are guided."""
+
+    @abstractmethod
+    def extended(self, latents: Tensor | None, logits: Tensor, scale: int, noise: Noise) -> Tensor:
+        """The latents after a scale, of those before it, none for the first, and its logits (N, p², K)."""
+
+    @abstractmethod
+    def seen(self, latents: Tensor, scale: int) -> Tensor:
+        """Latents after the scale before => what a scale's tokens are embedded of, (N, C, p, p)."""
+
+
+class VARSampler(ScaleSampler[VAR, VARSettings, MultiScaleTokenizer]):
+    """The transformer with its tokenizer and one preset. See `VARSettings` for what each setting means.
+
+    Raises `ConfigError` for a tokenizer of other codes than the transformer's, and for a `top_k` larger than the
+    vocabulary.
+    """
+
+    name = "VAR"
+    module = VAR
+
+    def prepare(self) -> None:
+        """The quantiser, whose codes must be the transformer's."""
+        self.quantiser = q = self.tokenizer.quantiser
+        self.settings.fits({"vocab_size": q.codebook_size})
+        codes, channels = self.network.head.out_features, self.network.word_embed.in_features
+        check_codes(
+            f"{codes} codes of {channels} channels on scales {self.network.patch_nums}",
+            f"{q.codebook_size} codes of {q.channels} channels on scales {q.patch_nums}",
+        )
+
+    def strength(self, scale: int) -> float:
+        """From 0 at the first scale to `cfg` at the last."""
+        return self.settings.cfg * self._place(scale)
+
+    def extended(self, latents: Tensor | None, logits: Tensor, scale: int, noise: Noise) -> Tensor:
+        """The sum of all scales so far, (N, C, P, P)."""
+        part = self.quantiser.grow(self._codes(logits, self._place(scale), noise), scale)
+        return part if latents is None else latents + part
+
+    def seen(self, latents: Tensor, scale: int) -> Tensor:
+        """The sum at the scale's size."""
+        return self.quantiser.shrink(latents, scale)
+
+    def _place(self, scale: int) -> float:
+        """Of a scale, from 0 for the first to 1 for the last."""
+        return scale / (len(self.network.patch_nums) - 1)
 
     def _codes(self, logits: Tensor, ratio: float, noise: Noise) -> Tensor:
         """Logits (N, p², K) => entries of the codebook, or mixtures of them, (N, p², C)."""

@@ -57,7 +57,14 @@ class MultiScaleNetwork(ConvolutionalNetwork):
     cosine: bool = False
 
 
-class VARSettings(DrawSettings):
+class ScaleSettings(DrawSettings):
+    """Settings of samplers that draw scale by scale."""
+
+    cfg: float = Field(default=1.5, ge=0)
+    """Classifier-free guidance: logits (1 + t)·conditional - t·null, with a t of each scale from `cfg`; 0 is off."""
+
+
+class VARSettings(ScaleSettings):
     """Settings as the authors count and name them (VAR, ``autoregressive_infer_cfg``)."""
 
     cfg: float = Field(default=1.5, ge=0)
