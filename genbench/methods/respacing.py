@@ -28,3 +28,14 @@ def retained_steps(steps: int, spacing: Spacing) -> list[int]:
         if len(range(0, TRAINING_STEPS, whole)) == steps:
             return list(range(0, TRAINING_STEPS, whole))
     raise ValueError(f"no whole stride takes {steps} of {TRAINING_STEPS} steps")
+
+
+def shifted_steps(steps: int) -> list[int]:
+    """Which of the training steps latent diffusion's DDIM samples: those of a whole stride, each one later.
+
+    Raises `ValueError` when no stride leaves that many, or the last would be past the end.
+    """
+    found = [step + 1 for step in retained_steps(steps, "stride")]
+    if found[-1] >= TRAINING_STEPS:
+        raise ValueError(f"{steps} steps, each one later, do not end before step {TRAINING_STEPS}")
+    return found

@@ -4,9 +4,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from genbench.methods.ddpm import schedule
+from genbench.methods.ddpm import schedule, shifted_schedule
 from genbench.methods.dit.settings import DiTSettings
-from genbench.methods.respacing import retained_steps
+from genbench.methods.respacing import retained_steps, shifted_steps
 
 
 def test_all_steps_are_the_schedule_of_training():
@@ -60,3 +60,38 @@ def test_cosine_noise_is_that_of_its_cumulative_product():
     expected = t.cos().square() / torch.tensor(0.008 / 1.008 * torch.pi / 2, dtype=torch.float64).cos().square()
     assert torch.allclose(full.alphas_cumprod[:-1], expected[:-1], rtol=1e-9)
     assert float(full.betas[-1]) == pytest.approx(0.999)
+
+
+def test_latent_diffusions_steps_are_one_later_and_end_at_the_first_of_training():
+    """ᾱ by definition: √β rises linearly, a step's ᾱ is the product of 1 - β up to it."""
+    found = shifted_schedule(250, 0.0015, 0.0195)
+    roots = torch.linspace(0.0015**0.5, 0.0195**0.5, 1000, dtype=torch.float64)
+    trained = (1 - roots**2).cumprod(0)
+    assert found.timestep_map.tolist() == list(range(1, 1000, 4))
+    assert torch.allclose(found.alphas_cumprod, trained[1::4], rtol=1e-12)
+    assert torch.allclose(found.previous, trained[[0, *range(1, 996, 4)]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
+def test_an_implicit_step_of_the_true_data_keeps_the_marginal(eta):
+    """x_i = √ᾱ x_0 + √(1-ᾱ) ε goes to mean √ᾱ' x_0 + c ε with c² + σ² = 1 - ᾱ', whatever σ (DDIM, section 4.1)."""
+    s, i = shifted_schedule(100, 0.0015, 0.0195), 40
+    data, epsilon = torch.tensor([0.7], dtype=torch.float64), torch.tensor([-1.3], dtype=torch.float64)
+    now, before = s.alphas_cumprod[i], s.previous[i]
+    mean, spread = s.implicit(now.sqrt() * data + (1 - now).sqrt() * epsilon, data, i, eta)
+    assert (spread is None) == (eta == 0)
+    c = (mean - before.sqrt() * data) / epsilon
+    assert float(c**2) + (spread or 0) ** 2 == pytest.approx(1 - float(before), rel=1e-9)
+
+
+def test_with_full_noise_an_implicit_step_has_ddpms_variance():
+    s = shifted_schedule(100, 0.0015, 0.0195)
+    _, spread = s.implicit(torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64), 40, 1.0)
+    assert spread == pytest.approx(float((s.posterior_log_variance_clipped[40] / 2).exp()), rel=1e-9)
+
+
+def test_shifted_steps_past_the_end_are_refused():
+    with pytest.raises(ValueError, match="334 steps"):
+        shifted_steps(334)  # 0, 3, …, 999
+    with pytest.raises(ValueError, match="no whole stride"):
+        shifted_steps(300)

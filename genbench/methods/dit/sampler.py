@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 from torch import Tensor
@@ -67,10 +66,6 @@ class DiTSampler(NetworkSampler[DiT, DiTSettings]):
         return self._schedule.ancestral(x, self._data(x, epsilon, i), share, i)
 
     def _ddim(self, x: Tensor, output: Tensor, i: int) -> tuple[Tensor, float | None]:
-        """Mean and standard deviation of DDIM's update (its equation 12), the noise recomputed from the data."""
+        """Mean and standard deviation of x_{t-1} by DDIM, the noise recomputed from the data."""
         data = self._data(x, output[:, : self.network.in_channels], i)
-        now, before = float(self._schedule.alphas_cumprod[i]), float(self._schedule.previous[i])
-        epsilon = (math.sqrt(1 / now) * x - data) / math.sqrt(1 / now - 1)
-        sigma = self.settings.eta * math.sqrt((1 - before) / (1 - now) * (1 - now / before))
-        mean = math.sqrt(before) * data + math.sqrt(1 - before - sigma**2) * epsilon
-        return mean, sigma if sigma and i else None
+        return self._schedule.implicit(x, data, i, self.settings.eta)

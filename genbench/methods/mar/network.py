@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genbench.methods.transformer.blocks import Attention, FinalLayer, Mlp, modulate, modulation
+from genbench.methods.transformer.blocks import FinalLayer, PlainBlock, modulate, modulation
 from genbench.methods.transformer.embeddings import TimestepEmbedder
 from genbench.methods.transformer.lookup import lookup_table
 from genbench.methods.transformer.normalisation import EPSILON
@@ -14,21 +14,6 @@ from genbench.methods.transformer.normalisation import EPSILON
 
 def _norm(width: int) -> nn.LayerNorm:
     return nn.LayerNorm(width, eps=EPSILON)
-
-
-class _Block(nn.Module):
-    """Pre-norm attention and MLP with the exact GELU (Dosovitskiy et al., arXiv:2010.11929)."""
-
-    def __init__(self, width: int, heads: int, mlp_ratio: float) -> None:
-        super().__init__()
-        self.norm1, self.norm2 = _norm(width), _norm(width)
-        self.attn = Attention(width, heads)
-        self.mlp = Mlp(width, int(width * mlp_ratio), exact=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, T, width) => (N, T, width)."""
-        x = x + self.attn(self.norm1(x))
-        return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
 
 
 class _ResidualBlock(nn.Module):
@@ -120,13 +105,15 @@ class MAR(nn.Module):
         self.z_proj = nn.Linear(self.channels, width)
         self.z_proj_ln = _norm(width)
         self.encoder_pos_embed_learned = nn.Parameter(torch.zeros(1, length, width))
-        self.encoder_blocks = nn.ModuleList(_Block(width, encoder_num_heads, mlp_ratio) for _ in range(encoder_depth))
+        self.encoder_blocks = nn.ModuleList(
+            PlainBlock(width, encoder_num_heads, mlp_ratio) for _ in range(encoder_depth)
+        )
         self.encoder_norm = _norm(width)
         self.decoder_embed = nn.Linear(width, decoder_embed_dim)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, decoder_embed_dim))
         self.decoder_pos_embed_learned = nn.Parameter(torch.zeros(1, length, decoder_embed_dim))
         self.decoder_blocks = nn.ModuleList(
-            _Block(decoder_embed_dim, decoder_num_heads, mlp_ratio) for _ in range(decoder_depth)
+            PlainBlock(decoder_embed_dim, decoder_num_heads, mlp_ratio) for _ in range(decoder_depth)
         )
         self.decoder_norm = _norm(decoder_embed_dim)
         self.diffusion_pos_embed_learned = nn.Parameter(torch.zeros(1, self.tokens, decoder_embed_dim))

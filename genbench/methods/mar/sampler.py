@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor
 from genbench.methods.ddpm import schedule
 from genbench.methods.mar.network import MAR
 from genbench.methods.mar.settings import MARSettings
+from genbench.methods.masking import masked_after
 from genbench.methods.networks import evaluate
 from genbench.methods.noise import Noise
 from genbench.methods.sampler import NetworkSampler
@@ -49,7 +49,7 @@ class MARSampler(NetworkSampler[MAR, MARSettings]):
         known = torch.zeros(n, network.tokens, dtype=torch.bool, device=self.device)
         left, evaluations = network.tokens, 0
         for iteration in range(s.iterations):
-            after = self._left(iteration, left)
+            after = masked_after(iteration, s.iterations, left, network.tokens)
             stop = 0 if iteration == s.iterations - 1 else after
             if stop == left:  # fewer tokens than iterations
                 continue
@@ -63,11 +63,6 @@ class MARSampler(NetworkSampler[MAR, MARSettings]):
             known = known.scatter(1, places, value=True)
             left, evaluations = stop, evaluations + 1
         return Solution(network.unpatchify(x), evaluations)
-
-    def _left(self, iteration: int, left: int) -> int:
-        """How many tokens the schedule leaves after an iteration: at least one, and fewer than now."""
-        share = math.cos(math.pi / 2 * (iteration + 1) / self.settings.iterations)
-        return max(1, min(left - 1, math.floor(self.network.tokens * share)))
 
     def _tokens(self, z: Tensor, scale: float, noise: Noise) -> Tensor:
         """What the transformer says of k places, (N, k, D), or [conditional, null] (2N, k, D) => tokens (N, k, C)."""

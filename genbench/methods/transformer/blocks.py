@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genbench.methods.transformer.normalisation import layer_norm
+from genbench.methods.transformer.normalisation import EPSILON, layer_norm
 from genbench.methods.transformer.rotary import Rotation
 
 Norm = Callable[[int], nn.Module]
@@ -119,6 +119,27 @@ class AdaptiveBlock(nn.Module):
             shift_a = shift_m = torch.zeros((), dtype=x.dtype, device=x.device)
         x = x + gate_a * self.attn(modulate(self.norm1(x), shift_a, scale_a), rotation)
         return x + gate_m * self.mlp(modulate(self.norm2(x), shift_m, scale_m))  # type: ignore[no-any-return]
+
+
+class PlainBlock(nn.Module):
+    """Pre-norm attention and MLP with the exact GELU, no condition: a vision transformer's (arXiv:2010.11929).
+
+    Args:
+        width: of a token.
+        heads: attention heads.
+        mlp_ratio: hidden width of the MLP over `width`.
+    """
+
+    def __init__(self, width: int, heads: int, mlp_ratio: float) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = (nn.LayerNorm(width, eps=EPSILON) for _ in range(2))
+        self.attn = Attention(width, heads)
+        self.mlp = Mlp(width, int(width * mlp_ratio), exact=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, T, width) => (N, T, width)."""
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
 
 
 class Block(AdaptiveBlock):
