@@ -47,8 +47,9 @@ class Child:
         return Answer(self._server.ask(self.pid), self._out.read_text(), self._err.read_text())
 
     def await_phase(self, name: str) -> None:
-        """Return once it is in that phase for the first time."""
-        wait_until(lambda: self.was_in(name))
+        """Return once it is in that phase for the first time; one that ended before is a failure, and tells why."""
+        wait_until(lambda: self.was_in(name) or self._log_lines()[-1:] == ["0 end"])
+        assert self.was_in(name), self._err.read_text()
 
     def was_in(self, name: str) -> bool:
         """Whether that phase began."""
@@ -56,8 +57,11 @@ class Child:
 
     def events(self, kind: str) -> list[Event]:
         """Phases or steps so far; a killed process may leave half a line."""
-        lines = [line.split(" ", 2) for line in self.log.read_text().split("\n")[:-1]]
-        return [Event(float(seconds), name) for seconds, found, name in lines if found == kind]
+        lines = [line.split(" ", 2) for line in self._log_lines()]
+        return [Event(float(seconds), *name) for seconds, found, *name in lines if found == kind]
+
+    def _log_lines(self) -> list[str]:
+        return self.log.read_text().split("\n")[:-1]
 
 
 class Event(NamedTuple):

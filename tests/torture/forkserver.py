@@ -61,7 +61,7 @@ class Task(NamedTuple):
     err: str
     """File for standard error."""
     log: str
-    """File that gets a line for each phase and step: seconds, then ``phase NAME`` or ``step NAME``."""
+    """File that gets a line for each phase and step: seconds, then ``phase NAME`` or ``step NAME``; ``0 end`` last."""
     kill_at: int | None = None
     """Step before which the process is killed, from 0."""
     full_at: int | None = None
@@ -91,10 +91,10 @@ def _fork(task: Task) -> int:
     process = os.fork()
     if process:
         return process
-    code = -1
+    code, log = -1, os.open(task.log, os.O_WRONLY | os.O_APPEND)
     try:
         _redirect(task)
-        _prepare(task)
+        _prepare(task, log)
         sys.argv[1:] = task.arguments
         main.main()
     except SystemExit as left:
@@ -102,6 +102,7 @@ def _fork(task: Task) -> int:
     finally:
         sys.setprofile(None)
         sys.stdout.flush()
+        os.write(log, b"0 end\n")
         os._exit(code & 0xFF)  # the server's own ending is not the child's
 
 
@@ -112,10 +113,10 @@ def _redirect(task: Task) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 
 
-def _prepare(task: Task) -> None:
+def _prepare(task: Task, log: int) -> None:
     if task.largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (task.largest_file, task.largest_file))
-    _watch(task, os.open(task.log, os.O_WRONLY | os.O_APPEND))
+    _watch(task, log)
 
 
 def _watch(task: Task, log: int) -> None:
