@@ -1,10 +1,11 @@
-"""Seconds and memory of the statistics against the number of images, in one process.
+"""Processor seconds and memory of the statistics against the number of images, in one process.
 
     uv run --extra report python benchmarks/growth.py [--n 1000 10000 50000] [--work …] [--figure growth.svg]
 
-Features are those of `metrics_speed.py`, 2,048 wide, and class scores 1,008 wide. `exponent` is the slope of log time
-between the two largest n: 1 is linear in the number of images, 2 quadratic. What compares all pairs, KD and precision
-and its kin, cannot be linear; it is measured up to `--pairs` images.
+Features are those of `metrics_speed.py`, 2,048 wide, and class scores 1,008 wide. Processor seconds, of all
+threads, depend little on what else the machine does. `exponent` is the slope of their logarithm between the two largest
+n: 1 is linear in the number of images, 2 quadratic. What compares all pairs, KD and precision and its kin, cannot be
+linear; it is measured up to `--pairs` images.
 """
 
 from __future__ import annotations
@@ -99,11 +100,11 @@ def points(works: Sequence[Work], sizes: Sequence[int], most_pairs: int) -> Iter
 
 
 def exponent(curve: Sequence[Point]) -> float:
-    """Slope of log time against log n between the last two points, NaN for one point."""
+    """Slope of log processor time against log n between the last two points, NaN for one point."""
     if len(curve) < 2:
         return math.nan
     before, last = curve[-2:]
-    return math.log(last.cost.seconds / before.cost.seconds) / math.log(last.n / before.n)
+    return math.log(last.cost.cpu_seconds / before.cost.cpu_seconds) / math.log(last.n / before.n)
 
 
 def by_work(found: Sequence[Point]) -> dict[str, list[Point]]:
@@ -115,7 +116,7 @@ def by_work(found: Sequence[Point]) -> dict[str, list[Point]]:
 
 
 def draw(found: Sequence[Point], path: Path) -> None:
-    """Seconds and memory against n on logarithmic axes, with a linear and a quadratic line to hold them against."""
+    """Processor seconds and memory against n on logarithmic axes, with lines that are linear and quadratic in n."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -124,13 +125,13 @@ def draw(found: Sequence[Point], path: Path) -> None:
     seconds, memory = figure.subplots(1, 2)
     for name, curve in by_work(found).items():
         sizes = [point.n for point in curve]
-        (line,) = seconds.plot(sizes, [point.cost.seconds for point in curve], marker="o", label=name)
+        (line,) = seconds.plot(sizes, [point.cost.cpu_seconds for point in curve], marker="o", label=name)
         memory.plot(sizes, [max(point.cost.extra_mib, 1) for point in curve], marker="o", color=line.get_color())
     sizes = np.array(sorted({point.n for point in found}))
-    start = min(point.cost.seconds for point in found)
+    start = min(point.cost.cpu_seconds for point in found)
     for power, style in ((1, ":"), (2, "--")):
         seconds.plot(sizes, start * (sizes / sizes[0]) ** power, style, color="grey", label=f"n^{power}")
-    seconds.set_ylabel("seconds")
+    seconds.set_ylabel("processor seconds")
     memory.set_ylabel("MiB beyond the features (1 at least)")
     for axis in (seconds, memory):
         axis.set(xscale="log", yscale="log", xlabel="images on each side")
@@ -139,12 +140,12 @@ def draw(found: Sequence[Point], path: Path) -> None:
 
 
 def table(found: Sequence[Point]) -> Iterator[str]:
-    """Lines of a Markdown table: a statistic a row, seconds and MiB for each n."""
+    """Lines of a Markdown table: a statistic a row, processor seconds and MiB for each n."""
     sizes = sorted({point.n for point in found})
     yield "| statistic | " + " | ".join(f"n = {n:,}" for n in sizes) + " | exponent |"
     yield "|---|" + "--:|" * (len(sizes) + 1)
     for name, curve in by_work(found).items():
-        cells = {point.n: f"{point.cost.seconds:.2f} s, {point.cost.extra_mib:.0f} MiB" for point in curve}
+        cells = {point.n: f"{point.cost.cpu_seconds:.2f} s, {point.cost.extra_mib:.0f} MiB" for point in curve}
         slope = exponent(curve)
         row = [cells.get(n, "") for n in sizes] + ["" if math.isnan(slope) else f"{slope:.2f}"]
         yield f"| {name} | " + " | ".join(row) + " |"
