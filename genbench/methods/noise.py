@@ -37,6 +37,16 @@ class Noise(Protocol):
         ...
 
 
+_SMALLEST_UNIFORM = 2.0**-25
+"""In place of a uniform draw of 0, which has no logarithm: half of the next larger one."""
+
+
+def gumbel(noise: Noise, shape: Sequence[int]) -> Tensor:
+    """Standard Gumbel float64, (N, *shape): -log(-log1p(-u)) of one uniform draw u each."""
+    uniform = noise.uniform(shape).double().clamp_min(_SMALLEST_UNIFORM)
+    return -(-torch.log1p(-uniform)).log()
+
+
 class SeededNoise:
     """Draws of image *i* come from a CPU generator seeded with ``seeds[i]`` alone.
 

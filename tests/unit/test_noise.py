@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from genbench.methods.noise import RecordedNoise, SeededNoise
+from genbench.methods.noise import RecordedNoise, SeededNoise, gumbel
 
 SEEDS = [0, 1, 5, 1_000_000, 2**40, 2**63 - 1]
 
@@ -135,3 +135,12 @@ def test_a_recorded_draw_of_another_shape_is_refused_and_kept():
     noise.uniform((4,))
     with pytest.raises(ValueError, match="draw 3 was never recorded"):
         noise.normal((3,))
+
+
+def test_gumbel_noise_is_of_its_distribution_and_finite_at_both_ends():
+    found = gumbel(SeededNoise(range(4)), (500,))
+    assert found.shape == (4, 500)
+    assert stats.kstest(found.flatten().numpy(), stats.gumbel_r.cdf).pvalue > 0.01
+    ends = gumbel(RecordedNoise([torch.tensor([[0.0, 1 - 2.0**-24]])]), (2,))
+    assert bool(ends.isfinite().all())
+    assert float(ends[0, 0]) > 17 > -2 > float(ends[0, 1])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from genbench.errors import UsageError
 from genbench.methods.latents.convolutions import decoder, encoder
 from genbench.methods.latents.keys import standard_keys
-from genbench.methods.latents.settings import ConvolutionalNetwork
+from genbench.methods.latents.settings import ConvolutionalNetwork, LevelledNetwork
 from genbench.methods.latents.tokenizer import Encoded
 from genbench.methods.networks import build, parameters
 
@@ -38,8 +38,26 @@ def nearest_entries(vectors: Tensor, entries: Tensor) -> Tensor:
     return squared.addmm_(vectors, entries.T, alpha=-2).argmin(dim=1)
 
 
-class QuantisedAutoencoder(nn.Module, Generic[Q]):
-    """Encoder, quantiser, decoder.
+class CodebookAutoencoder(nn.Module, Generic[Q]):
+    """Encoder, quantiser, decoder."""
+
+    def __init__(self, encoder: nn.Module, quantize: Q, decoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.quantize = quantize
+        self.decoder = decoder
+
+    def features(self, images: Tensor) -> Tensor:
+        """Images (N, 3, H, W) => what is quantised, (N, C, h, w)."""
+        return self.encoder(images)  # type: ignore[no-any-return]
+
+    def images(self, latents: Tensor) -> Tensor:
+        """Quantised latents (N, C, h, w) => images (N, 3, H, W)."""
+        return self.decoder(latents)  # type: ignore[no-any-return]
+
+
+class QuantisedAutoencoder(CodebookAutoencoder[Q]):
+    """diffusers' convolutions around a quantiser, with a projection on either side of it.
 
     Args:
         network: shape of the encoder and the decoder.
@@ -51,24 +69,21 @@ class QuantisedAutoencoder(nn.Module, Generic[Q]):
     def __init__(
         self, network: ConvolutionalNetwork, quantize: Q, *, latent_channels: int, code_channels: int, kernel: int
     ) -> None:
-        super().__init__()
-        self.encoder = encoder(network, latent_channels)
+        super().__init__(encoder(network, latent_channels), quantize, decoder(network, latent_channels))
         self.quant_conv = nn.Conv2d(latent_channels, code_channels, kernel, padding=kernel // 2)
-        self.quantize = quantize
         self.post_quant_conv = nn.Conv2d(code_channels, latent_channels, kernel, padding=kernel // 2)
-        self.decoder = decoder(network, latent_channels)
 
     def features(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W) => what is quantised, (N, C, h, w)."""
-        return self.quant_conv(self.encoder(images))  # type: ignore[no-any-return]
+        return self.quant_conv(super().features(images))  # type: ignore[no-any-return]
 
     def images(self, latents: Tensor) -> Tensor:
         """Quantised latents (N, C, h, w) => images (N, 3, H, W)."""
-        return self.decoder(self.post_quant_conv(latents))  # type: ignore[no-any-return]
+        return super().images(self.post_quant_conv(latents))
 
 
 class QuantisedTokenizer(Generic[Q]):
-    """The autoencoder with its weights, under the keys of any layout.
+    """The autoencoder with its weights.
 
     `side` is that of the images that it takes, where the quantiser takes one only. Raises `WeightsError` for weights
     that do not fit, and `UsageError` when diffusers is not installed.
@@ -76,18 +91,24 @@ class QuantisedTokenizer(Generic[Q]):
 
     def __init__(
         self,
-        module: Callable[[], QuantisedAutoencoder[Q]],
-        network: ConvolutionalNetwork,
+        module: Callable[[], CodebookAutoencoder[Q]],
+        network: LevelledNetwork,
         state: dict[str, Tensor] | None,
         device: torch.device,
         *,
         codebook_size: int,
         side: int | None = None,
     ) -> None:
-        self.module = build(module, None if state is None else _kept(state, len(network.widths)), device, name="VQ")
+        kept = None if state is None else self.kept(state, len(network.widths))
+        self.module = build(module, kept, device, name="VQ")
         self.parameters = parameters(self.module)
         self.codebook_size = codebook_size
         self._factor, self._side = network.factor, side
+
+    def kept(self, state: dict[str, Tensor], levels: int) -> dict[str, Tensor]:
+        """What the module has of a weight file, under its keys: those of diffusers, unless a family says otherwise."""
+        codebook = {k: v for k, v in state.items() if k.startswith("quantize.") and k not in _STATISTICS}
+        return standard_keys(state, levels) | codebook
 
     @property
     def quantiser(self) -> Q:
@@ -117,8 +138,3 @@ class QuantisedTokenizer(Generic[Q]):
     def decode(self, latents: Tensor) -> Tensor:
         """Latents (N, C, h, w) of the codebook's entries => float32 (N, 3, H, W), about [-1, 1]."""
         return self.module.images(latents)
-
-
-def _kept(state: dict[str, Tensor], levels: int) -> dict[str, Tensor]:
-    codebook = {k: v for k, v in state.items() if k.startswith("quantize.") and k not in _STATISTICS}
-    return standard_keys(state, levels) | codebook
