@@ -162,6 +162,17 @@ FAMILIES: dict[str, Family] = {
         module="genbench.methods.edm.network:EDMDenoiser",
         tiny=SMALL_UNET,
     ),
+    "flowturbo": Family(
+        sampler="genbench.methods.flowturbo.sampler:FlowTurboSampler",
+        network="genbench.methods.flowturbo.settings:FlowTurboNetwork",
+        settings="genbench.methods.flowturbo.settings:FlowTurboSettings",
+        version="1",
+        module="genbench.methods.flowturbo.network:FlowTurbo",
+        tiny={
+            **SMALL_DIT,
+            "refiner": {**SMALL_DIT, "depth": 1, "patch_size": 2, "in_channels": 4, "num_classes": 1000},
+        },
+    ),
     "jit": Family(
         sampler="genbench.methods.jit.sampler:JiTSampler",
         network="genbench.methods.jit.settings:JiTNetwork",

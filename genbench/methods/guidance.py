@@ -29,3 +29,9 @@ def guide(conditional: Tensor, unconditional: Tensor, scale: float, channels: in
     if channels is None or channels >= mixed.shape[1]:
         return mixed
     return torch.cat([mixed[:, :channels], rest[:, channels:]], dim=1)
+
+
+def guide_both(both: Tensor, scale: float, channels: int | None) -> Tensor:
+    """Predictions (2N, C, H, W) of the class and then of none => both guided, each with its own other channels."""
+    conditional, unconditional = both.chunk(2)
+    return torch.cat([guide(conditional, unconditional, scale, channels, own) for own in (conditional, unconditional)])

@@ -12,7 +12,7 @@ from genbench.errors import ConfigError
 from genbench.methods.ddpm import Schedule, schedule
 from genbench.methods.dit.sampler import DiTSampler
 from genbench.methods.dit.settings import DiTNetwork, DiTSettings
-from genbench.methods.guidance import Network, guide
+from genbench.methods.guidance import Network, guide_both
 from genbench.methods.noise import RecordedNoise
 from genbench.methods.vectors import Comparison, Vectors, compare, worst
 from genbench.schema import check
@@ -56,13 +56,16 @@ def replay(vectors: Vectors) -> Iterator[Comparison]:
         yield compare(name, sampler.sample(noise, labels), recorded[f"{name}.final"], noise.left)
 
 
-def constructor_arguments(vectors: Vectors, model: type[DiTNetwork] = DiTNetwork, **added: bool) -> dict[str, Any]:
-    """The recorded arguments of the official constructor, less what sampling does not use; `added` are genbench's own.
+def constructor_arguments(
+    vectors: Vectors, model: type[DiTNetwork] = DiTNetwork, *, module: str = "model", **added: bool
+) -> dict[str, Any]:
+    """The recorded arguments of a module's official constructor, less what sampling does not use; `added` are
+    genbench's own.
 
     Raises `ConfigError` where the authors' constructor would build a network that genbench has not.
     """
-    where = f"{vectors.folder / 'config.json'}: modules.model"
-    recorded = vectors.config["modules"]["model"]
+    where = f"{vectors.folder / 'config.json'}: modules.{module}"
+    recorded = vectors.config["modules"][module]
     width = recorded.get("decoder_hidden_size", recorded["hidden_size"])
     if width != recorded["hidden_size"]:
         raise ConfigError(f"{where}: decoder_hidden_size {width}", hint="blocks of two widths are not sampled from")
@@ -76,8 +79,7 @@ def official_forward(network: Network, x: Tensor, t: Tensor, y: Tensor, case: Ma
     if "cfg_scale" not in case:
         return network(x, t, y)
     half = x[: len(x) // 2]
-    conditional, null = network(torch.cat([half, half]), t, y).chunk(2)
-    return torch.cat([guide(conditional, null, case["cfg_scale"], 3, rest=own) for own in (conditional, null)])
+    return guide_both(network(torch.cat([half, half]), t, y), case["cfg_scale"], 3)
 
 
 def _tables(forward: Mapping[str, Tensor], where: str) -> Iterator[Comparison]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from genbench.methods.dit.network import DiT
-from genbench.methods.guidance import guide, predictions
+from genbench.methods.guidance import guide, guide_both, predictions
 from genbench.methods.interpolants import PATHS, Interpolant
 from genbench.methods.noise import Noise
 from genbench.methods.sampler import NetworkSampler
@@ -80,10 +80,8 @@ class SiTSampler(NetworkSampler[DiT, SiTSettings]):
     def _joint_velocity(self, t: Tensor, x: Tensor, labels: Tensor) -> Tensor:
         """Velocity of the authors' doubled state: its second half is fed to no network, but counts in dopri5's norm."""
         half, first = x[: len(labels)], t[: len(labels)]
-        conditional, null = predictions(self.estimate, half, first, labels, self.network.num_classes)
-        scale, channels = self.settings.cfg, self.settings.cfg_channels
-        both = torch.cat([guide(conditional, null, scale, channels, rest=own) for own in (conditional, null)])
-        return self._velocity_of(both, t, x)
+        both = torch.cat(predictions(self.estimate, half, first, labels, self.network.num_classes))
+        return self._velocity_of(guide_both(both, self.settings.cfg, self.settings.cfg_channels), t, x)
 
     def _interval(self, last: float) -> tuple[float, float]:
         """Where integration starts and ends, `last` before 1 if that is not 0."""
