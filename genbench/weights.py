@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from genbench.digest import digest_file
+from genbench.digest import canonical_safetensors, digest_file
 from genbench.download import DownloadError, fetch
 from genbench.errors import UsageError, WeightsError
 from genbench.files import write_atomically
@@ -246,7 +246,7 @@ def convert(path: Path, out: Path, *, key: str | None = None, allow_pickle: bool
     # A file holds each tensor once: what shares memory, as tied weights do, is written twice.
     content = save({name: tensor.clone().contiguous() for name, tensor in tensors.items()}, metadata=origin)
     try:
-        write_atomically(out, content)
+        write_atomically(out, *canonical_safetensors(content))
     except OSError as error:
         raise WeightsError(f"{out}: cannot be written ({error.strerror})", hint="name a folder that exists") from error
     return digest_file(out)

@@ -178,6 +178,13 @@ class Options:
     """A class of somebody's training code, without which a checkpoint cannot be unpickled."""
 
 
+def test_a_file_that_is_converted_again_has_the_same_bytes(tmp_path):
+    source = tmp_path / "model.pt"
+    torch.save({"a": torch.arange(6.0).reshape(2, 3)}, source)
+    digests = {convert(source, tmp_path / f"{number}.safetensors") for number in range(8)}
+    assert len(digests) == 1
+
+
 def test_the_command_converts_a_checkpoint_with_code_only_when_allowed(tmp_path, capsys):
     path, out = tmp_path / "last.ckpt", tmp_path / "last.safetensors"
     state = {"weight": torch.ones(2), "tied": torch.zeros(2)}
