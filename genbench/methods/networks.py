@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from genbench.errors import UsageError, WeightsError
+from genbench.methods.manifests import within
 from genbench.methods.settings import NetworkSettings
 
 N = TypeVar("N", bound=nn.Module)
@@ -33,9 +34,9 @@ def build(network: Callable[[], N], state: dict[str, Tensor] | None, device: tor
     return module.to(device).eval().requires_grad_(False)
 
 
-def without(state: dict[str, Tensor], prefixes: Sequence[str]) -> dict[str, Tensor]:
-    """The state less what is used in training only: keys that begin with one of `prefixes`."""
-    return {key: value for key, value in state.items() if not key.startswith(tuple(prefixes))}
+def without(state: dict[str, Tensor], parts: Sequence[str]) -> dict[str, Tensor]:
+    """The state less what is used in training only (see `genbench.methods.manifests.within`)."""
+    return {key: value for key, value in state.items() if not within(key, parts)}
 
 
 def evaluate(function: Callable[..., Tensor], settings: NetworkSettings, device: torch.device) -> Callable[..., Tensor]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from genbench.methods.manifests import load_manifest
+from genbench.methods.manifests import load_manifest, within
 
 ALIKE = 0.8
 """Share of kinds of keys in common from which a file is said to look like a network."""
@@ -17,7 +17,7 @@ ALIKE = 0.8
 def resemblance(state: Mapping[str, Tensor], manifests: Sequence[Path]) -> str | None:
     """What the file is, in words, by the official keys and shapes in the folders `manifests`; None if it is like none.
 
-    Training-only prefixes that a manifest names are left out on both sides. Raises `ConfigError` for a manifest that
+    What a manifest says only training uses is left out on both sides. Raises `ConfigError` for a manifest that
     cannot be read.
     """
     shapes = {key: tuple(value.shape) for key, value in state.items()}
@@ -25,7 +25,7 @@ def resemblance(state: Mapping[str, Tensor], manifests: Sequence[Path]) -> str |
     for path in sorted(path for folder in manifests for path in folder.glob("*.json")):
         manifest = load_manifest(path)
         official = manifest.sampled
-        if official == {key: shape for key, shape in shapes.items() if not key.startswith(manifest.ignore_prefixes)}:
+        if official == {key: shape for key, shape in shapes.items() if not within(key, manifest.ignore_prefixes)}:
             return f"it holds exactly the keys and shapes of {path.stem}"
         alike = _overlap(_kinds(official), _kinds(shapes))
         if alike > share:
