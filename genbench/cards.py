@@ -99,9 +99,9 @@ class DecoderCard(Strict):
     """Address of the authors' code."""
     licence: str | None = None
     """Of that code and its weights."""
-    family: Literal["autoencoder-kl", "llamagen", "rae", "var"] = "autoencoder-kl"
-    """The autoencoder of latent diffusion, RAE's decoder of a vision encoder's tokens, or LlamaGen's or VAR's
-    tokenizer."""
+    family: Literal["autoencoder-kl", "d-ar", "llamagen", "rae", "var"] = "autoencoder-kl"
+    """The autoencoder of latent diffusion, RAE's decoder of a vision encoder's tokens, or D-AR's, LlamaGen's
+    or VAR's tokenizer."""
     network: dict[str, Any]
     """Arguments of its network (``genbench/methods/latents/families.py``)."""
     manifest: str | None = None

@@ -21,8 +21,16 @@ from genbench.images.crop import Prepared
 from genbench.images.quantise import to_uint8
 from genbench.images.sources import ImageSource, open_source
 from genbench.methods.latents.families import DECODERS
-from genbench.methods.latents.tokenizer import CodebookUsage, Reconstruction, Tokenizer, compression_ratio, reconstruct
+from genbench.methods.latents.tokenizer import (
+    CodebookUsage,
+    DrawingTokenizer,
+    Reconstruction,
+    Tokenizer,
+    compression_ratio,
+    reconstruct,
+)
 from genbench.methods.loading import DecoderOnDisk, find_decoder, load_image_decoder
+from genbench.methods.noise import SeededNoise
 from genbench.metrics.labels import Labels
 from genbench.precision import Precision
 from genbench.records import MeasurementFacts, Record, RunFacts, SuiteFacts, latest_record
@@ -33,7 +41,8 @@ from genbench.suites import ReconstructionSuite
 CODES = "codes"
 """What stands for a feature space in figures of codes."""
 PRESET = "mean"
-"""Continuous latents are the mean of what the encoder says, nothing is drawn."""
+"""Continuous latents are the mean of what the encoder says, none is drawn. A decoder that starts from noise draws image
+i's with seed i."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +85,9 @@ class Reconstructed:
         return digest({"originals": self._originals.digest, "by": self._found.digest, "quantise": card.quantise})
 
     @cached_property
-    def _tokenizer(self) -> Tokenizer:
+    def _tokenizer(self) -> Tokenizer | DrawingTokenizer:
         loaded: Any = load_image_decoder(self._found, torch.device(self._device))
-        tokenizer: Tokenizer = loaded
+        tokenizer: Tokenizer | DrawingTokenizer = loaded
         return tokenizer
 
     def batches(self, first: int, count: int, size: int) -> Iterator[ImageBatch]:
@@ -88,8 +97,10 @@ class Reconstructed:
         """
         tokenizer = self._tokenizer
         usage = CodebookUsage(tokenizer.codebook_size) if tokenizer.codebook_size else None
+        seeds = range(first, first)
         for batch in self._originals.batches(first, count, size):
-            parts = self._halving(batch.pixels)
+            seeds = range(seeds.stop, seeds.stop + len(batch.pixels))
+            parts = self._halving(batch.pixels, seeds)
             if usage is not None:
                 for part in parts:
                     usage.add(part.code)
@@ -104,8 +115,9 @@ class Reconstructed:
             yield ImageBatch(made, batch.facts)
 
     @torch.inference_mode()
-    def _reconstruct(self, pixels: torch.Tensor) -> Reconstruction:
-        return reconstruct(self._tokenizer, pixels.to(self._device).float() / 127.5 - 1)
+    def _reconstruct(self, pixels: torch.Tensor, seeds: Sequence[int]) -> Reconstruction:
+        images = pixels.to(self._device).float() / 127.5 - 1
+        return reconstruct(self._tokenizer, images, SeededNoise(seeds, self._device))
 
 
 def load_protocol(suite: ReconstructionSuite, precision: Precision = "exact") -> ReconstructionProtocol:

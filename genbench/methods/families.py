@@ -123,6 +123,15 @@ FAMILIES: dict[str, Family] = {
         module="genbench.methods.ctm.song:CTMSongUNet",
         tiny=SMALL_UNET,
     ),
+    "d-ar": Family(
+        sampler="genbench.methods.dar.sampler:DARSampler",
+        network="genbench.methods.dar.settings:DARNetwork",
+        settings="genbench.methods.dar.settings:DARSettings",
+        version="1",
+        module="genbench.methods.dar.network:DAR",
+        tiny={"dim": 16, "n_layer": 2, "n_head": 2, "block_size": 16, "vocab_size": 16384, "multiple_of": 8},
+        tokenizer="d-ar",
+    ),
     "ddt": Family(
         sampler="genbench.methods.ddt.sampler:DDTSampler",
         network="genbench.methods.ddt.settings:DDTNetwork",

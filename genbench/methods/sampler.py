@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from genbench.errors import ConfigError
-from genbench.methods.latents.tokenizer import Tokenizer
+from genbench.methods.latents.tokenizer import Encoder
 from genbench.methods.networks import build, check_labels, evaluate, parameters, without
 from genbench.methods.noise import Noise
 from genbench.methods.settings import NetworkSettings
@@ -19,7 +19,7 @@ from genbench.methods.weight_formats import quantise
 
 M = TypeVar("M", bound=nn.Module)
 S = TypeVar("S", bound=NetworkSettings)
-T = TypeVar("T", bound=Tokenizer)
+T = TypeVar("T", bound=Encoder)
 
 
 class NetworkSampler(ABC, Generic[M, S]):

@@ -11,12 +11,15 @@ from genbench.errors import UsageError
 from genbench.methods.latents.autoencoder import Autoencoder
 from genbench.methods.latents.settings import AutoencoderNetwork
 from genbench.methods.latents.tokenizer import CodebookUsage, Encoded, bits, compression_ratio, reconstruct
+from genbench.methods.noise import RecordedNoise
 from genbench.methods.var.quantiser import MultiScaleQuantiser, MultiScaleTokenizer, module
 from genbench.methods.var.settings import MultiScaleNetwork
 from genbench.validate import random_state
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CPU = torch.device("cpu")
+UNUSED = RecordedNoise([])
+"""Raises where anything is drawn."""
 
 
 def images(n, side):
@@ -40,7 +43,7 @@ def continuous():
 
 
 def test_a_reconstruction_is_the_decoded_sum_of_the_drawn_codes(multi_scale):
-    made = reconstruct(multi_scale, images(2, 8))
+    made = reconstruct(multi_scale, images(2, 8), UNUSED)
     assert (made.images.shape, made.code.latents.shape, made.code.indices.shape) == (
         (2, 3, 8, 8),
         (2, 4, 4, 4),
@@ -77,7 +80,7 @@ def test_entries_may_be_nearest_by_angle():
 
 def test_continuous_latents_are_the_mean_and_have_no_indices(continuous):
     x = images(1, 16)
-    made = reconstruct(continuous, x)
+    made = reconstruct(continuous, x, UNUSED)
     mean, _ = continuous.posterior(x)
     assert torch.equal(made.code.latents, mean)
     assert made.code.indices is None
@@ -87,7 +90,8 @@ def test_continuous_latents_are_the_mean_and_have_no_indices(continuous):
 
 def test_bits_by_hand(multi_scale, continuous):
     """21 tokens of 16 codes are 84 bits; 4 channels of 8 x 8 half-precision numbers are 4096."""
-    discrete, real = reconstruct(multi_scale, images(1, 8)), reconstruct(continuous, images(1, 16))
+    discrete = reconstruct(multi_scale, images(1, 8), UNUSED)
+    real = reconstruct(continuous, images(1, 16), UNUSED)
     assert bits(multi_scale, discrete.code) == 84
     assert compression_ratio(multi_scale, discrete) == 24 * 8 * 8 / 84
     assert bits(continuous, real.code) == 4 * 8 * 8 * 16

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -32,6 +33,29 @@ class ImageDecoder(Protocol):
     def decode(self, latents: Tensor) -> Tensor:
         """Latents (N, C, h, w) in the network's own scale => float32 (N, 3, H, W), about [-1, 1]."""
         ...
+
+
+@runtime_checkable
+class DrawingDecoder(Protocol):
+    """A network from latents and noise to pixels: its images are draws, as those of a flow in pixels."""
+
+    @property
+    def parameters(self) -> int:
+        """Of the network, an encoder that comes with it included."""
+        ...
+
+    @property
+    def start_shape(self) -> tuple[int, int, int]:
+        """Shape (C, H, W) of the noise that an image starts from."""
+        ...
+
+    def decode_from(self, start: Tensor, latents: Tensor) -> Tensor:
+        """Standard normal noise (N, *start_shape) and latents (N, C, h, w) => float32 (N, 3, H, W), about [-1, 1]."""
+        ...
+
+
+PixelDecoder = ImageDecoder | DrawingDecoder
+"""From latents to pixels, with noise or without."""
 
 
 class TilingDecoder(ImageDecoder, Protocol):
@@ -86,7 +110,7 @@ class LatentDecoder:
 
     def __init__(
         self,
-        decoder: ImageDecoder,
+        decoder: PixelDecoder,
         *,
         scale: float = 1.0,
         statistics: LatentStatistics | None = None,
@@ -95,13 +119,19 @@ class LatentDecoder:
         self._decoder, self._scale, self._statistics, self._resize = decoder, scale, statistics, resize
         self.parameters = decoder.parameters
 
-    def __call__(self, latents: Tensor) -> Tensor:
-        """(N, C, h, w) => float32 (N, 3, H, W), about [-1, 1]."""
+    def __call__(self, latents: Tensor, noise: Noise) -> Tensor:
+        """(N, C, h, w) => float32 (N, 3, H, W), about [-1, 1]. Only a decoder that draws takes anything of `noise`."""
         z = latents.float() / self._scale
         if self._statistics is not None:
             z = self._statistics.restore(z)
         size = max(1, CELLS // (z.shape[-1] * z.shape[-2]))
-        return torch.cat([self._resized(self._decoder.decode(part)) for part in torch.split(z, size)])
+        return torch.cat([self._resized(images) for images in self._decoded(z.split(size), noise, size)])
+
+    def _decoded(self, parts: Iterable[Tensor], noise: Noise, size: int) -> Iterator[Tensor]:
+        if isinstance(self._decoder, DrawingDecoder):
+            starts = noise.normal(self._decoder.start_shape).split(size)
+            return map(self._decoder.decode_from, starts, parts)
+        return map(self._decoder.decode, parts)
 
     def _resized(self, images: Tensor) -> Tensor:
         if self._resize is None:
@@ -123,4 +153,4 @@ class Decoded:
 
     def sample(self, noise: Noise, labels: Tensor) -> Tensor:
         """One image for each generator and label: float32 (N, 3, H, W), about [-1, 1]."""
-        return self._decoder(self._sampler.sample(noise, labels))
+        return self._decoder(self._sampler.sample(noise, labels), noise)

@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from genbench.methods.latents.decoder import ImageDecoder, TilingDecoder
+    from genbench.methods.latents.decoder import PixelDecoder, TilingDecoder
 
 
 class DecoderFamily(NamedTuple):
     """A decoder class by import path, and its network."""
 
     decoder: str
-    """``module:Class`` of an `ImageDecoder`, built of its network's arguments, a state and a device."""
+    """``module:Class`` of a `PixelDecoder`, built of its network's arguments, a state and a device."""
     network: str
     """``module:Class`` of the pydantic model of its network's arguments."""
     module: str | None = None
     """``module:function`` from those arguments to the network; none where no sampler is built with the decoder."""
     encodes: bool = True
-    """Whether it is a `Tokenizer`, encoder included."""
+    """Whether it is a `Tokenizer` or a `DrawingTokenizer`, encoder included."""
     tiles: bool = False
     """Whether it decodes in tiles (`genbench.methods.latents.decoder.TilingDecoder`)."""
     tiny: Mapping[str, Any] = MappingProxyType({})
@@ -42,6 +42,25 @@ DECODERS: dict[str, DecoderFamily] = {
         decoder=f"{_LATENTS}.autoencoder:Autoencoder",
         network=f"{_LATENTS}.settings:AutoencoderNetwork",
         tiles=True,
+    ),
+    "d-ar": DecoderFamily(
+        decoder="genbench.methods.dar.tokenizer:DARTokenizer",
+        network="genbench.methods.dar.settings:DARTokenizerNetwork",
+        module="genbench.methods.dar.tokenizer:SequentialTokenizer",
+        tiny={
+            "sampling_resolution": 8,
+            "encoder_patch_size": 4,
+            "encoder_dim": 8,
+            "num_encoder_layers": 1,
+            "decoder_dim": 8,
+            "num_decoder_layers": 1,
+            "vq_dim": 4,
+            "vq_codebook_size": 16384,
+            "num_all_queries": 4,
+            "num_denoising_steps": 2,
+            "head_dim": 4,
+            "diff_decoder": {"dim": 8, "depth": 1, "patch_size": 4},
+        },
     ),
     "llamagen": DecoderFamily(
         decoder="genbench.methods.llamagen.quantiser:CodebookTokenizer",
@@ -86,7 +105,7 @@ def decoder_network(card: DecoderCard) -> Strict:
 
 def build_decoder(
     card: DecoderCard, state: dict[str, Tensor] | None, device: torch.device, *, tile: int | None = None
-) -> ImageDecoder:
+) -> PixelDecoder:
     """The decoder of a file with its weights, that decodes in tiles of a side of `tile` latent cells if that is given.
 
     Raises `ConfigError` for network arguments that cannot be and for tiles of a decoder that has none, `WeightsError`
@@ -95,7 +114,7 @@ def build_decoder(
     network = decoder_network(card)
     build = import_object(DECODERS[card.family].decoder, card.id)
     if tile is None:
-        whole: ImageDecoder = build(network, state, device)
+        whole: PixelDecoder = build(network, state, device)
         return whole
     check_tiles(card)
     tiling: TilingDecoder = build(network, state, device)

@@ -13,6 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genbench.methods.latents.decoder import DrawingDecoder, ImageDecoder, LatentDecoder
+from genbench.methods.noise import Noise
+
 CONTINUOUS_BITS = 16
 """Bits that a real number of a latent counts for: half precision."""
 
@@ -21,18 +24,13 @@ class Encoded(NamedTuple):
     """The code of N images."""
 
     latents: Tensor
-    """(N, C, h, w) float32, what `Tokenizer.decode` takes; of a codebook's entries where there is one."""
+    """(N, C, h, w) float32, what the decoder takes; of a codebook's entries where there is one."""
     indices: Tensor | None = None
     """(N, T) int64, the codebook's entry of each token; none for continuous latents."""
 
 
-class Tokenizer(Protocol):
-    """An autoencoder of images: an image decoder that also encodes."""
-
-    @property
-    def parameters(self) -> int:
-        """Of the encoder, the decoder and the codebook."""
-        ...
+class Encoder(Protocol):
+    """From images to their code."""
 
     @property
     def codebook_size(self) -> int | None:
@@ -46,9 +44,13 @@ class Tokenizer(Protocol):
         """
         ...
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Latents (N, C, h, w) => float32 (N, 3, H, W), about [-1, 1]."""
-        ...
+
+class Tokenizer(Encoder, ImageDecoder, Protocol):
+    """An autoencoder of images: an image decoder that also encodes."""
+
+
+class DrawingTokenizer(Encoder, DrawingDecoder, Protocol):
+    """An autoencoder of images whose decoder draws."""
 
 
 class Reconstruction(NamedTuple):
@@ -59,20 +61,23 @@ class Reconstruction(NamedTuple):
     code: Encoded
 
 
-def reconstruct(tokenizer: Tokenizer, images: Tensor) -> Reconstruction:
-    """Images (N, 3, H, W) in [-1, 1] encoded, quantised where there is a codebook, and decoded."""
+def reconstruct(tokenizer: Tokenizer | DrawingTokenizer, images: Tensor, noise: Noise) -> Reconstruction:
+    """Images (N, 3, H, W) in [-1, 1] encoded, quantised where there is a codebook, and decoded.
+
+    Only a decoder that draws takes anything of `noise`.
+    """
     code = tokenizer.encode(images)
-    return Reconstruction(tokenizer.decode(code.latents), code)
+    return Reconstruction(LatentDecoder(tokenizer)(code.latents, noise), code)
 
 
-def bits(tokenizer: Tokenizer, code: Encoded) -> float:
+def bits(tokenizer: Encoder, code: Encoded) -> float:
     """Bits of the code of one image: T·log2(K) for T tokens of K codes, 16 for each real number of a latent."""
     if code.indices is None:
         return float(CONTINUOUS_BITS * code.latents[0].numel())
     return code.indices.shape[1] * math.log2(_codes(tokenizer))
 
 
-def compression_ratio(tokenizer: Tokenizer, reconstruction: Reconstruction) -> float:
+def compression_ratio(tokenizer: Encoder, reconstruction: Reconstruction) -> float:
     """Bits of an image of 8 bits a channel over bits of its code (WeTok's convention, arXiv:2508.05599)."""
     return 8 * reconstruction.images[0].numel() / bits(tokenizer, reconstruction.code)
 
@@ -108,7 +113,7 @@ class CodebookUsage:
         return float(self._used.double().mean())
 
 
-def _codes(tokenizer: Tokenizer) -> int:
+def _codes(tokenizer: Encoder) -> int:
     if tokenizer.codebook_size is None:
         raise ValueError("the autoencoder has no codebook")
     return tokenizer.codebook_size

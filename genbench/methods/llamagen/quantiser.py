@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from genbench.methods.latents.codebook import QuantisedAutoencoder, QuantisedTokenizer, nearest_entries
-from genbench.methods.latents.tokenizer import Encoded
+from genbench.methods.latents.tokenizer import Encoded, Encoder
 from genbench.methods.llamagen.settings import CodebookNetwork
 from genbench.methods.transformer.lookup import lookup_table
 
@@ -46,6 +47,15 @@ class CodebookQuantiser(nn.Module):
     def entries(self) -> Tensor:
         """The codebook as it is used, (K, C)."""
         return functional.normalize(self.embedding.weight, dim=1) if self.unit else self.embedding.weight
+
+
+class Codebook(Encoder, Protocol):
+    """A tokenizer whose tokens are entries of one codebook."""
+
+    @property
+    def quantiser(self) -> CodebookQuantiser:
+        """The codebook."""
+        ...
 
 
 def module(network: CodebookNetwork) -> QuantisedAutoencoder[CodebookQuantiser]:

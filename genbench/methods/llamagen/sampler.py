@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genbench.errors import ConfigError
 from genbench.methods.llamagen.network import LlamaGen
-from genbench.methods.llamagen.quantiser import CodebookTokenizer
+from genbench.methods.llamagen.quantiser import Codebook
 from genbench.methods.llamagen.settings import LlamaGenSettings
 from genbench.methods.networks import evaluate
 from genbench.methods.noise import Noise
@@ -21,7 +21,7 @@ from genbench.methods.transformer.rotary import Rotation
 from genbench.methods.truncation import truncate
 
 
-class LlamaGenSampler(CodeSampler[LlamaGen, LlamaGenSettings, CodebookTokenizer]):
+class LlamaGenSampler(CodeSampler[LlamaGen, LlamaGenSettings, Codebook]):
     """The transformer with its tokenizer and one preset. See `LlamaGenSettings` for what each setting means.
 
     What it samples are the tokenizer's latents. Raises `ConfigError` for a tokenizer of another number of codes than
@@ -56,17 +56,20 @@ class LlamaGenSampler(CodeSampler[LlamaGen, LlamaGenSettings, CodebookTokenizer]
     def solve(self, noise: Noise, labels: Tensor) -> Solution:
         """Each token is evaluated once, over the keys and values of those before it."""
         indices = self.indices(noise, labels)
-        return Solution(self.quantiser.latents(indices), indices.shape[1])
+        return Solution(self.quantiser.latents(indices, self.shape[1]), indices.shape[1])
 
     def indices(self, noise: Noise, labels: Tensor) -> Tensor:
         """Codes (N, T) for labels (N,)."""
         network, found = self.network, list[Tensor]()
-        guided, caches = self.settings.cfg != 1, network.caches()
+        scales, caches = self.scales(), network.caches()
+        guided = any(scale != 1 for scale in scales)
         rows = torch.cat([labels, torch.full_like(labels, network.num_classes)]) if guided else labels
         embedded = network.cls_embedding(rows)
         for token in range(network.block_size):
             place = Rotation(*(table[token : token + 1] for table in self._rotation))
-            found.append(self._draw(self.guided(self._step(embedded, place, caches), len(labels)), noise))
+            found.append(
+                self._draw(self.guided(self._step(embedded, place, caches), len(labels), scales[token]), noise)
+            )
             if guided and token == self._last_guided:
                 guided = False
                 for cache in caches:
@@ -80,12 +83,16 @@ class LlamaGenSampler(CodeSampler[LlamaGen, LlamaGenSettings, CodebookTokenizer]
         interval = self.settings.cfg_interval
         return None if interval is None else interval + 1
 
-    def guided(self, logits: Tensor, n: int) -> Tensor:
+    def scales(self) -> list[float]:
+        """Guidance of each token in turn."""
+        return [self.settings.cfg] * self.network.block_size
+
+    def guided(self, logits: Tensor, n: int, scale: float) -> Tensor:
         """Of [conditional, null], or of the conditional alone, the logits (N, K) that codes are drawn from."""
         if len(logits) == n:
             return logits
         conditional, null = logits.chunk(2)
-        return null + self.settings.cfg * (conditional - null)
+        return null + scale * (conditional - null)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Logits (N, K) => what codes are drawn by, (N, K)."""

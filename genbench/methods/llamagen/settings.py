@@ -12,8 +12,8 @@ from genbench.methods.settings import DrawSettings, check_rotary
 from genbench.schema import Strict
 
 
-class LlamaGenNetwork(Strict):
-    """Arguments of `genbench.methods.llamagen.network.LlamaGen`, which explains them."""
+class TokenTransformerNetwork(Strict):
+    """Arguments of `genbench.methods.llamagen.network.LlamaGen`, which explains them, whatever its tokens' places."""
 
     dim: int = Field(gt=0)
     n_layer: int = Field(gt=0)
@@ -25,9 +25,17 @@ class LlamaGenNetwork(Strict):
     norm_eps: float = Field(default=1e-5, gt=0)
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _divides(self) -> Self:
         if self.dim % self.n_head:
             raise ValueError(f"n_head {self.n_head} does not divide dim {self.dim}")
+        return self
+
+
+class LlamaGenNetwork(TokenTransformerNetwork):
+    """Of a network whose tokens are a grid."""
+
+    @model_validator(mode="after")
+    def _is_grid(self) -> Self:
         check_rotary(self.dim, self.n_head)
         if math.isqrt(self.block_size) ** 2 != self.block_size:
             raise ValueError(f"block_size {self.block_size} is not a square grid of tokens")

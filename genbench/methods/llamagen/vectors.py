@@ -10,10 +10,16 @@ from torch import Tensor
 
 from genbench.errors import ConfigError
 from genbench.methods.full_size import FullSize, thinned
+from genbench.methods.latents.decoder import LatentDecoder
 from genbench.methods.llamagen.network import LlamaGen
 from genbench.methods.llamagen.quantiser import CodebookTokenizer
 from genbench.methods.llamagen.sampler import LlamaGenSampler
-from genbench.methods.llamagen.settings import CodebookNetwork, LlamaGenNetwork, LlamaGenSettings
+from genbench.methods.llamagen.settings import (
+    CodebookNetwork,
+    LlamaGenNetwork,
+    LlamaGenSettings,
+    TokenTransformerNetwork,
+)
 from genbench.methods.networks import build
 from genbench.methods.noise import RecordedNoise
 from genbench.methods.transformer.rotary import BASE
@@ -27,16 +33,18 @@ _ONLY = {"model_type": "c2i", "cls_token_num": 1, "ffn_dim_multiplier": None, "r
 
 def replay(vectors: Vectors) -> Iterator[Comparison]:
     """The transformer, the tokenizer both ways, and every sampler run."""
-    tokenizer = CodebookTokenizer(_tokenizer_network(vectors), vectors.tensors("vq"), _CPU)
+    tokenizer = recorded_tokenizer(vectors)
     forward, recorded, state = vectors.tensors("forward"), vectors.tensors("sampler"), vectors.tensors("gpt")
-    yield from _transformer(_sampler(vectors, {}, state, tokenizer).network, forward)
-    yield from _tokenizer(tokenizer, forward)
+    yield from replay_transformer(_sampler(vectors, {}, state, tokenizer).network, forward)
+    yield from replay_tokenizer(tokenizer, forward)
     for run in vectors.json("sampler.json")["runs"]:
-        yield _run(run, _sampler(vectors, _settings(run), state, tokenizer), tokenizer, recorded)
+        settings = {"cfg": max(1.0, run["cfg_scale"]), **draw_settings(run)}  # any scale up to 1 is none
+        yield replay_run(run, _sampler(vectors, settings, state, tokenizer), LatentDecoder(tokenizer), recorded)
 
 
 @torch.inference_mode()
-def _transformer(model: LlamaGen, forward: Mapping[str, Tensor]) -> Iterator[Comparison]:
+def replay_transformer(model: LlamaGen, forward: Mapping[str, Tensor]) -> Iterator[Comparison]:
+    """Embedded classes, rotations, what each layer gives, and the logits."""
     labels, indices = forward["gpt/labels"], forward["gpt/idx"]
     yield compare("gpt/cls_embedding", model.cls_embedding(labels)[:, None], forward["gpt/cls_embedding"])
     cos, sin = model.rotation(_CPU)
@@ -51,8 +59,14 @@ def _transformer(model: LlamaGen, forward: Mapping[str, Tensor]) -> Iterator[Com
     yield compare("gpt/logits", logits, forward["gpt/logits"])
 
 
+def recorded_tokenizer(vectors: Vectors) -> CodebookTokenizer:
+    """The tokenizer of ``vq.safetensors``. Raises `ConfigError` for arguments that it cannot have."""
+    return CodebookTokenizer(_tokenizer_network(vectors), vectors.tensors("vq"), _CPU)
+
+
 @torch.inference_mode()
-def _tokenizer(tokenizer: CodebookTokenizer, forward: Mapping[str, Tensor]) -> Iterator[Comparison]:
+def replay_tokenizer(tokenizer: CodebookTokenizer, forward: Mapping[str, Tensor]) -> Iterator[Comparison]:
+    """The tokenizer both ways: from an image to its code, and from a code to its image."""
     features = tokenizer.module.features(forward["vq/image"])
     yield compare("vq/h_after_quant_conv", features, forward["vq/h_after_quant_conv"])
     code = tokenizer.encode(forward["vq/image"])
@@ -64,27 +78,31 @@ def _tokenizer(tokenizer: CodebookTokenizer, forward: Mapping[str, Tensor]) -> I
     yield compare("vq/decode_code", tokenizer.decode(entries), forward["vq/decode_code"])
 
 
-class _Watched(LlamaGenSampler):
+class WatchedSampler(LlamaGenSampler):
     """Keeps the guided logits of every token."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.logits: list[Tensor] = []
 
-    def guided(self, logits: Tensor, n: int) -> Tensor:
+    def guided(self, logits: Tensor, n: int, scale: float) -> Tensor:
         """As the sampler's."""
-        self.logits.append(super().guided(logits, n))
+        self.logits.append(super().guided(logits, n, scale))
         return self.logits[-1]
 
 
-def _run(
-    run: Mapping[str, Any], sampler: _Watched, tokenizer: CodebookTokenizer, recorded: Mapping[str, Tensor]
+def replay_run(
+    run: Mapping[str, Any], sampler: WatchedSampler, decoder: LatentDecoder, recorded: Mapping[str, Tensor]
 ) -> Comparison:
-    """Logits, probabilities, codes and image of one run, whose draws are its codes."""
+    """Logits, probabilities, codes and image of one run, whose draws are its codes, and what the decoder starts from
+    where that was recorded."""
     name = run["name"]
     codes = recorded[f"{name}/seq"].long()
-    noise = RecordedNoise([] if sampler.settings.greedy else list(codes.unbind(1)))
-    image = tokenizer.decode(sampler.sample(noise, torch.tensor(run["labels"])))
+    draws = [] if sampler.settings.greedy else list(codes.unbind(1))
+    if f"{name}/start" in recorded:
+        draws.append(recorded[f"{name}/start"])
+    noise = RecordedNoise(draws)
+    image = decoder(sampler.sample(noise, torch.tensor(run["labels"])), noise)
     logits = torch.stack(sampler.logits, dim=1)
     probabilities = sampler.probabilities(logits)
     found = [
@@ -98,10 +116,9 @@ def _run(
     return worst(name, found)._replace(draws_left=noise.left)
 
 
-def _settings(run: Mapping[str, Any]) -> dict[str, Any]:
-    """A recorded run's settings as a preset would give them; the authors switch guidance off by any scale up to 1."""
+def draw_settings(run: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded run's settings as a preset would give them, but for the scale of guidance."""
     return {
-        "cfg": max(1.0, run["cfg_scale"]),
         "cfg_interval": run["cfg_interval"] if run["cfg_interval"] > -1 else None,
         "temperature": run["temperature"],
         "top_k": run["top_k"],
@@ -112,9 +129,9 @@ def _settings(run: Mapping[str, Any]) -> dict[str, Any]:
 
 def _sampler(
     vectors: Vectors, settings: Mapping[str, Any], state: dict[str, Tensor], tokenizer: CodebookTokenizer
-) -> _Watched:
-    return _Watched(
-        network=_network(vectors.config["gpt_args"], f"{vectors.folder / 'config.json'}: gpt_args"),
+) -> WatchedSampler:
+    return WatchedSampler(
+        network=transformer_arguments(LlamaGenNetwork, vectors),
         settings=check(LlamaGenSettings, settings, str(vectors.folder / "sampler.json")),
         state=state,
         device=_CPU,
@@ -122,13 +139,18 @@ def _sampler(
     )
 
 
-def _network(given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The transformer by the arguments of the authors' constructor. Raises `ConfigError` for another network."""
+def transformer_arguments(model: type[TokenTransformerNetwork], vectors: Vectors) -> dict[str, Any]:
+    """Of the transformer that the vectors are of. Raises `ConfigError` for a network that genbench has not."""
+    return _arguments(model, vectors.config["gpt_args"], f"{vectors.folder / 'config.json'}: gpt_args")
+
+
+def _arguments(model: type[TokenTransformerNetwork], given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The same of the arguments of the authors' constructor."""
     for name, value in _ONLY.items():
         if given.get(name, value) != value:
             raise ConfigError(f"{where}: {name} is {given[name]!r}", hint=f"genbench has {name} {value!r}")
-    arguments = {key: value for key, value in given.items() if key in LlamaGenNetwork.model_fields}
-    return check(LlamaGenNetwork, arguments, where).model_dump()
+    arguments = {key: value for key, value in given.items() if key in model.model_fields}
+    return check(model, arguments, where).model_dump()
 
 
 def _tokenizer_network(vectors: Vectors) -> CodebookNetwork:
@@ -153,7 +175,7 @@ def _tokenizer_network(vectors: Vectors) -> CodebookNetwork:
 @torch.inference_mode()
 def replay_full_size(network: FullSize) -> Iterator[Comparison]:
     """The official transformer's logits of every token."""
-    arguments = _network(network.config, f"{network.path}: config")
+    arguments = _arguments(LlamaGenNetwork, network.config, f"{network.path}: config")
     model = build(lambda: LlamaGen(**arguments), network.state({}), _CPU, name="LlamaGen")
     recorded = network.tensors()
     logits = model(recorded["labels"], recorded["idx"])

@@ -39,16 +39,17 @@ def sinusoids(t: Tensor, width: int, period: float = 10000.0) -> Tensor:
 
 
 class TimestepEmbedder(nn.Module):
-    """(N,) times => (N, width): 256 features [cos, sin] of frequencies period^(-i/128), then Linear, SiLU, Linear."""
+    """(N,) times => (N, width): F features [cos, sin] of frequencies period^(-2i/F), then Linear, SiLU, Linear."""
 
-    def __init__(self, width: int, period: float = 10000.0) -> None:
+    def __init__(self, width: int, period: float = 10000.0, features: int = FREQUENCIES) -> None:
         super().__init__()
         self.period = period
-        self.mlp = nn.Sequential(nn.Linear(FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width))
+        self.features = features
+        self.mlp = nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, t: Tensor) -> Tensor:
         """Embed times given in the method's own units."""
-        features = sinusoids(t, FREQUENCIES, self.period)
+        features = sinusoids(t, self.features, self.period)
         return self.mlp(features.to(next(self.mlp.parameters()).dtype))  # type: ignore[no-any-return]
 
 

@@ -1,7 +1,7 @@
 """Rotary positions of image tokens: adjacent pairs of a head's channels turn by angles of their row and column.
 
-Su et al., "RoFormer" (arXiv:2104.09864), in two dimensions. A rotation is its cosines and sines, each
-(tokens, head width), every angle standing twice.
+Su et al., "RoFormer" (arXiv:2104.09864), in two dimensions, or in its own one for tokens on a line. A rotation is its
+cosines and sines, each (tokens, head width), every angle standing twice.
 """
 
 from __future__ import annotations
@@ -34,6 +34,12 @@ def rotation(angles: Tensor) -> Rotation:
     """The rotation by angles (T, head width / 2), one for each pair."""
     twice = angles.repeat_interleave(2, dim=1)
     return Rotation(twice.cos(), twice.sin())
+
+
+def line_rotation(head: int, length: int, device: torch.device) -> Rotation:
+    """By integer positions from 0 on a line: every pair of the head turns, at frequencies 10000^(-2i / head)."""
+    frequency = BASE ** -(torch.arange(0, head, 2, dtype=torch.float32, device=device) / head)
+    return rotation(torch.arange(length, dtype=torch.float32, device=device)[:, None] * frequency)
 
 
 def grid_rotation(head: int, side: int, device: torch.device) -> Rotation:
