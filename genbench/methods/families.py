@@ -306,6 +306,14 @@ FAMILIES: dict[str, Family] = {
         module="genbench.methods.rae.network:DiTDH",
         tiny=SMALL_DITDH,
     ),
+    "raev2": Family(
+        sampler="genbench.methods.raev2.sampler:RAEv2Sampler",
+        network="genbench.methods.raev2.settings:RAEv2Network",
+        settings="genbench.methods.raev2.settings:RAEv2Settings",
+        version="1",
+        module="genbench.methods.raev2.network:InContextDiTDH",
+        tiny={**SMALL_DITDH, "base_model_depth": 1},
+    ),
     "sfd": Family(
         sampler="genbench.methods.sfd.sampler:SFDSampler",
         network="genbench.methods.sfd.settings:SFDNetwork",

@@ -43,6 +43,7 @@ REPLAYS = {
     "mar": "genbench.methods.mar.vectors:replay",
     "mf": "genbench.methods.meanflow.vectors:replay",
     "mf_unet": "genbench.methods.meanflow.vectors:replay_unet",
+    "raev2": "genbench.methods.raev2.vectors:replay",
     "repa": "genbench.methods.repa.vectors:replay",
     "repa_e": "genbench.methods.repa.vectors:replay",
     "sdvae": "genbench.methods.latents.vectors:replay_sd",
