@@ -16,7 +16,7 @@ import pickle
 import struct
 import sys
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -210,8 +210,8 @@ def load_tensors(path: Path, *, key: str | None = None, allow_pickle: bool = Fal
 
     Reads safetensors, TorchScript archives and pickled networks (their tensors only: no code that they hold or name
     runs), and what ``torch.save`` wrote. `key` picks one state dict of a checkpoint that holds several, such as
-    ``ema``. `allow_pickle` lets what ``torch.save`` wrote run code, which only a file that you trust as you trust a
-    program may do.
+    ``ema``, or ``trainer.ema`` for one inside another entry. `allow_pickle` lets what ``torch.save`` wrote run code,
+    which only a file that you trust as you trust a program may do.
 
     Raises `WeightsError` if the file is damaged, is a pickle that needs code, or is not a state dict.
     """
@@ -264,12 +264,9 @@ def _check_expansion(path: Path, expanded: int) -> None:
 
 def _state_dict(path: Path, value: Any, key: str | None) -> dict[str, Tensor]:
     if key is not None:
-        if not isinstance(value, Mapping) or key not in value:
-            inside = sorted(map(str, value)) if isinstance(value, Mapping) else type(value).__name__
-            raise WeightsError(f"{path}: no entry {key!r} (it has {inside})", hint="name one of the entries it has")
-        value = value[key]
+        value = _entry(path, value, key)
     if not _is_state_dict(value):
-        entries = [str(k) for k, v in value.items() if _is_state_dict(v)] if isinstance(value, Mapping) else []
+        entries = list(_state_dicts_in(value)) if isinstance(value, Mapping) else []
         raise WeightsError(
             f"{path}: not a mapping of names to tensors",
             hint=f"choose one of its state dicts by key: {', '.join(entries)}"
@@ -277,6 +274,27 @@ def _state_dict(path: Path, value: Any, key: str | None) -> dict[str, Tensor]:
             else "export the model's state dict, best as safetensors",
         )
     return dict(value)
+
+
+def _entry(path: Path, value: Any, key: str) -> Any:
+    """What a checkpoint holds under `key`, whose dots lead from one entry into the next."""
+    if isinstance(value, Mapping):
+        outer, dot, inner = key.partition(".")
+        if key in value:
+            return value[key]
+        if dot and outer in value:
+            return _entry(path, value[outer], inner)
+    inside = sorted(map(str, value)) if isinstance(value, Mapping) else type(value).__name__
+    raise WeightsError(f"{path}: no entry {key!r} (it has {inside})", hint="name one of the entries it has")
+
+
+def _state_dicts_in(checkpoint: Mapping[Any, Any]) -> Iterator[str]:
+    """Keys of its state dicts, and of those one entry further in."""
+    for name, entry in checkpoint.items():
+        if _is_state_dict(entry):
+            yield str(name)
+        elif isinstance(entry, Mapping):
+            yield from (f"{name}.{inner}" for inner, value in entry.items() if _is_state_dict(value))
 
 
 def _is_state_dict(entry: Any) -> bool:

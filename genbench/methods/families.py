@@ -98,6 +98,10 @@ SMALL_ADM: Mapping[str, Any] = MappingProxyType(
     }
 )
 
+SMALL_VAR: Mapping[str, Any] = MappingProxyType(
+    {"depth": 2, "embed_dim": 16, "num_heads": 2, "patch_nums": [1, 2, 4], "vocab_size": 16384, "code_channels": 4}
+)
+
 FAMILIES: dict[str, Family] = {
     "consistency": Family(
         sampler="genbench.methods.consistency.sampler:ConsistencySampler",
@@ -181,6 +185,15 @@ FAMILIES: dict[str, Family] = {
             **SMALL_DIT,
             "refiner": {**SMALL_DIT, "depth": 1, "patch_size": 2, "in_channels": 4, "num_classes": 1000},
         },
+    ),
+    "flexvar": Family(
+        sampler="genbench.methods.flexvar.sampler:FlexVARSampler",
+        network="genbench.methods.var.settings:VARNetwork",
+        settings="genbench.methods.flexvar.settings:FlexVARSettings",
+        version="1",
+        module="genbench.methods.flexvar.network:FlexVAR",
+        tiny=SMALL_VAR,
+        tokenizer="llamagen",
     ),
     "jit": Family(
         sampler="genbench.methods.jit.sampler:JiTSampler",
@@ -344,14 +357,7 @@ FAMILIES: dict[str, Family] = {
         settings="genbench.methods.var.settings:VARSettings",
         version="1",
         module="genbench.methods.var.network:VAR",
-        tiny={
-            "depth": 2,
-            "embed_dim": 16,
-            "num_heads": 2,
-            "patch_nums": [1, 2, 4],
-            "vocab_size": 16384,
-            "code_channels": 4,
-        },
+        tiny=SMALL_VAR,
         tokenizer="var",
     ),
 }

@@ -315,6 +315,19 @@ def test_one_of_several_state_dicts_is_chosen_by_key(tmp_path):
         load_tensors(tmp_path / "m.pt", key="emma")
 
 
+def test_dots_lead_to_a_state_dict_inside_another_entry(tmp_path):
+    torch.save({"trainer": {"model": TENSORS, "step": 3}, "args": {"lr": 0.1}, "a.b": TENSORS}, tmp_path / "m.pt")
+    for key in ("trainer.model", "a.b"):
+        assert same(load_tensors(tmp_path / "m.pt", key=key), TENSORS)
+    with pytest.raises(WeightsError, match="not a mapping") as caught:
+        load_tensors(tmp_path / "m.pt")
+    assert "trainer.model, a.b" in caught.value.hint
+    with pytest.raises(WeightsError, match=r"no entry 'ema' \(it has \['model', 'step'\]\)"):
+        load_tensors(tmp_path / "m.pt", key="trainer.ema")
+    with pytest.raises(WeightsError, match=r"no entry 'deeper' \(it has int\)"):
+        load_tensors(tmp_path / "m.pt", key="trainer.step.deeper")
+
+
 class _Payload:
     """What a hostile pickle does: a call of its choice while it is loaded."""
 

@@ -9,16 +9,13 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
-from genbench.methods.noise import Noise
+from genbench.methods.noise import Noise, gumbel
 from genbench.methods.sampler import CodeSampler, T, check_codes
 from genbench.methods.solvers import Solution
 from genbench.methods.truncation import truncate
 from genbench.methods.var.network import VAR, ScaleTransformer
 from genbench.methods.var.quantiser import MultiScaleTokenizer
 from genbench.methods.var.settings import ScaleSettings, VARSettings
-
-_SMALLEST_UNIFORM = 2.0**-25
-"""In place of a uniform draw of 0, which has no logarithm: half of the next larger one."""
 
 M = TypeVar("M", bound=ScaleTransformer)
 S = TypeVar("S", bound=ScaleSettings)
@@ -56,6 +53,10 @@ class ScaleSampler(CodeSampler[M, S, T], Generic[M, S, T]):
             return logits
         conditional, null = logits.chunk(2)
         return (1 + t) * conditional - t * null
+
+    def drawable(self, logits: Tensor, scale: int) -> Tensor:
+        """Guided logits (N, p², K) of a scale, with those that may not be drawn at -inf."""
+        return truncate(logits, self.settings.top_k, self.settings.top_p)
 
     @abstractmethod
     def strength(self, scale: int) -> float:
@@ -96,7 +97,7 @@ class VARSampler(ScaleSampler[VAR, VARSettings, MultiScaleTokenizer]):
 
     def extended(self, latents: Tensor | None, logits: Tensor, scale: int, noise: Noise) -> Tensor:
         """The sum of all scales so far, (N, C, P, P)."""
-        part = self.quantiser.grow(self._codes(logits, self._place(scale), noise), scale)
+        part = self.quantiser.grow(self._codes(self.drawable(logits, scale), self._place(scale), noise), scale)
         return part if latents is None else latents + part
 
     def seen(self, latents: Tensor, scale: int) -> Tensor:
@@ -107,13 +108,11 @@ class VARSampler(ScaleSampler[VAR, VARSettings, MultiScaleTokenizer]):
         """Of a scale, from 0 for the first to 1 for the last."""
         return scale / (len(self.network.patch_nums) - 1)
 
-    def _codes(self, logits: Tensor, ratio: float, noise: Noise) -> Tensor:
+    def _codes(self, kept: Tensor, ratio: float, noise: Noise) -> Tensor:
         """Logits (N, p², K) => entries of the codebook, or mixtures of them, (N, p², C)."""
-        s, entries = self.settings, self.quantiser.embedding
-        kept = truncate(logits, s.top_k, s.top_p)
-        if not s.more_smooth:
+        entries = self.quantiser.embedding
+        if not self.settings.more_smooth:
             return entries(noise.categorical(kept.softmax(-1)))  # type: ignore[no-any-return]
         temperature = max(0.27 * (1 - 0.95 * ratio), 0.005)
-        uniform = noise.uniform(kept.shape[1:]).to(kept.device).double().clamp_min(_SMALLEST_UNIFORM)
-        gumbel = -(-torch.log1p(-uniform)).log().float()
-        return ((kept * (1 + ratio) + gumbel) / temperature).softmax(-1) @ entries.weight
+        drawn = gumbel(noise, kept.shape[1:]).float().to(kept.device)
+        return ((kept * (1 + ratio) + drawn) / temperature).softmax(-1) @ entries.weight

@@ -12,13 +12,14 @@ from genbench.methods.settings import DrawSettings
 from genbench.schema import Strict
 
 
-def _ascending(sides: tuple[int, ...]) -> tuple[int, ...]:
+def ascending(sides: tuple[int, ...]) -> tuple[int, ...]:
+    """The sides of scales. Raises `ValueError` unless there are two or more and they increase."""
     if len(sides) < 2 or any(a <= 0 or a >= b for a, b in pairwise(sides)):
         raise ValueError(f"{sides} are not two or more increasing sides of scales")
     return sides
 
 
-Scales = Annotated[tuple[int, ...], AfterValidator(_ascending)]
+Scales = Annotated[tuple[int, ...], AfterValidator(ascending)]
 """Side of each scale's grid of tokens."""
 
 

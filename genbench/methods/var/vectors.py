@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -12,12 +12,11 @@ from genbench.errors import ConfigError
 from genbench.methods.full_size import FullSize, thinned
 from genbench.methods.networks import build
 from genbench.methods.noise import RecordedNoise
-from genbench.methods.truncation import truncate
 from genbench.methods.var.network import VAR
 from genbench.methods.var.quantiser import MultiScaleTokenizer
-from genbench.methods.var.sampler import VARSampler
+from genbench.methods.var.sampler import ScaleSampler, VARSampler
 from genbench.methods.var.settings import MultiScaleNetwork, VARNetwork, VARSettings
-from genbench.methods.vectors import Comparison, Vectors, compare, worst
+from genbench.methods.vectors import Comparison, Vectors, compare, outputs_of, worst
 from genbench.schema import check
 
 _CPU = torch.device("cpu")
@@ -48,7 +47,7 @@ def replay(vectors: Vectors) -> Iterator[Comparison]:
     state = vectors.tensors("transformer")
     for run in vectors.json("sampler.json")["runs"]:
         sampler = _sampler(vectors, vectors.config["var_args"], state, _settings(run), tokenizer)
-        yield _run(run, sampler, tokenizer, recorded)
+        yield replay_run(run, sampler, _draws(run, recorded), recorded)
 
 
 @torch.inference_mode()
@@ -56,11 +55,11 @@ def _tokenizer(tokenizer: MultiScaleTokenizer, forward: Mapping[str, Tensor]) ->
     features = tokenizer.module.features(forward["image"])
     yield compare("vae.f_after_quant_conv", features, forward["vae.f_after_quant_conv"])
     code = tokenizer.encode(forward["image"])
-    recorded = torch.cat(list(_series("vae.idx_Bl", forward)), dim=1)
+    recorded = torch.cat(list(series("vae.idx_Bl", forward)), dim=1)
     assert code.indices is not None
     yield compare("vae.idx_Bl", code.indices, recorded)
     sums = list(tokenizer.quantiser.sums(recorded))
-    pairs = zip(sums, _series("vae.f_hat", forward), strict=True)
+    pairs = zip(sums, series("vae.f_hat", forward), strict=True)
     yield worst("vae.f_hat", [compare(str(scale), ours, theirs) for scale, (ours, theirs) in enumerate(pairs)])
     yield compare("vae.embed_to_fhat.last", code.latents, forward["vae.embed_to_fhat.last"])
     yield compare("vae.decoder_out_noclamp", tokenizer.decode(sums[-1]), forward["vae.decoder_out_noclamp"])
@@ -79,34 +78,24 @@ def _transformer(name: str, model: VAR, forward: Mapping[str, Tensor]) -> Iterat
     yield compare(f"{name}.logits_BLV", logits, forward[f"{name}.logits_BLV"])
 
 
-class _Watched(VARSampler):
-    """Keeps the guided logits of every scale."""
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.logits: list[Tensor] = []
-
-    def guided(self, logits: Tensor, t: float) -> Tensor:
-        """As the sampler's."""
-        self.logits.append(super().guided(logits, t))
-        return self.logits[-1]
-
-
-def _run(
-    run: Mapping[str, Any], sampler: _Watched, tokenizer: MultiScaleTokenizer, recorded: Mapping[str, Tensor]
+def replay_run(
+    run: Mapping[str, Any],
+    sampler: ScaleSampler[Any, Any, Any],
+    draws: Iterable[Tensor],
+    recorded: Mapping[str, Tensor],
 ) -> Comparison:
-    """Logits, probabilities, latents and image of one run, whose codes are the recorded draws."""
-    name = run["name"]
-    noise = RecordedNoise(list(_draws(run, recorded)))
-    total = sampler.sample(noise, torch.tensor(run["label_B"]))
-    image = (tokenizer.decode(total).clamp(-1, 1) + 1) / 2
-    *_, last = _series(f"{name}/f_hat", recorded)
-    found = [compare("f_hat", total, last), compare("image", image, recorded[f"{name}/image"])]
-    for scale, logits in enumerate(_series(f"{name}/logits_cfg", recorded)):
-        found.append(compare(f"logits.{scale}", sampler.logits[scale], logits))
-    for scale, probabilities in enumerate(_series(f"{name}/probs", recorded)):
-        ours = truncate(sampler.logits[scale], run["top_k"], sampler.settings.top_p).softmax(-1)
-        found.append(compare(f"probs.{scale}", ours, probabilities))
+    """Guided logits, probabilities, latents and image of one run."""
+    name, noise = run["name"], RecordedNoise(list(draws))
+    outputs = outputs_of({"head": sampler.network.head})["head"]
+    latents = sampler.sample(noise, torch.tensor(run["label_B"]))
+    image = (sampler.tokenizer.decode(latents).clamp(-1, 1) + 1) / 2
+    *_, last = series(f"{name}/f_hat", recorded)
+    found = [compare("f_hat", latents, last), compare("image", image, recorded[f"{name}/image"])]
+    logits = [sampler.guided(output, sampler.strength(scale)) for scale, output in enumerate(outputs)]
+    for scale, expected in enumerate(series(f"{name}/logits_cfg", recorded)):
+        found.append(compare(f"logits.{scale}", logits[scale], expected))
+    for scale, expected in enumerate(series(f"{name}/probs", recorded)):
+        found.append(compare(f"probs.{scale}", sampler.drawable(logits[scale], scale).softmax(-1), expected))
     return worst(name, found)._replace(draws_left=noise.left)
 
 
@@ -116,14 +105,14 @@ def _draws(run: Mapping[str, Any], recorded: Mapping[str, Tensor]) -> Iterator[T
     The authors draw codes for mixtures too, and use them for nothing.
     """
     if not run["more_smooth"]:
-        yield from _series(f"{run['name']}/idx", recorded)
+        yield from series(f"{run['name']}/idx", recorded)
         return
     for number, kind in enumerate(run["draw_order"]):
         if kind != "multinomial":
             yield -torch.expm1(-recorded[f"{run['name']}/draw.{number}.{kind}"].double())
 
 
-def _series(name: str, tensors: Mapping[str, Tensor]) -> Iterator[Tensor]:
+def series(name: str, tensors: Mapping[str, Tensor]) -> Iterator[Tensor]:
     """``name.0``, ``name.1`` and so on."""
     number = 0
     while (key := f"{name}.{number}") in tensors:
@@ -147,11 +136,11 @@ def _sampler(
     state: dict[str, Tensor],
     settings: Mapping[str, Any],
     tokenizer: MultiScaleTokenizer,
-) -> _Watched:
+) -> VARSampler:
     codes = {"vocab_size": tokenizer.codebook_size, "code_channels": tokenizer.quantiser.channels}
     given = {key: value for key, value in arguments.items() if key in VARNetwork.model_fields}
     network = check(VARNetwork, given | codes, f"{vectors.folder / 'config.json'}: var_args")
-    return _Watched(
+    return VARSampler(
         network=network.model_dump(),
         settings=check(VARSettings, settings, str(vectors.folder / "sampler.json")),
         state=state,
