@@ -44,7 +44,8 @@ class Weights(Strict):
     licence: str | None = None
     """Of the file, as its publisher names it."""
     entry: str | None = None
-    """Which state dict of a checkpoint that holds several, such as ``ema``; none for a file that is one."""
+    """Which state dict of a checkpoint that holds several, such as ``ema``, or ``trainer.ema`` for one inside another
+    entry; none for a file that is one."""
     prefix: str | None = Field(default=None, min_length=1)
     """What the keys of the sampled network begin with, such as ``ema_denoiser.``: stripped, and other keys dropped."""
 

@@ -9,13 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genbench.errors import ConfigError
 from genbench.methods.llamagen.network import LlamaGen
 from genbench.methods.llamagen.quantiser import Codebook
 from genbench.methods.llamagen.settings import LlamaGenSettings
 from genbench.methods.networks import evaluate
 from genbench.methods.noise import Noise
-from genbench.methods.sampler import CodeSampler
+from genbench.methods.sampler import CodeSampler, check_codes
 from genbench.methods.solvers import Solution
 from genbench.methods.transformer.rotary import Rotation
 from genbench.methods.truncation import truncate
@@ -36,11 +35,7 @@ class LlamaGenSampler(CodeSampler[LlamaGen, LlamaGenSettings, Codebook]):
         self.quantiser = self.tokenizer.quantiser
         codes = self.network.output.out_features
         self.settings.fits({"vocab_size": codes})
-        if codes != self.tokenizer.codebook_size:
-            raise ConfigError(
-                f"the transformer has {codes} codes, its tokenizer {self.tokenizer.codebook_size}",
-                hint="name the tokenizer that the transformer was trained with under [variants.<name>.decoder]",
-            )
+        check_codes(f"{codes} codes", f"{self.tokenizer.codebook_size} codes")
         self._step = evaluate(self.network.step, self.settings, self.device)
         self._rotation = self.network.rotation(self.device)
 
