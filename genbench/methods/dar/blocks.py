@@ -46,7 +46,7 @@ class Attention(nn.Module):
         return self.proj(attended.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
     def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(2, (-1, self.head)).transpose(1, 2)
+        return x.view(*x.shape[:2], -1, self.head).transpose(1, 2)
 
 
 def mlp(width: int) -> nn.Sequential:

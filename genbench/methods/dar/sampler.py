@@ -39,4 +39,4 @@ class DARSampler(LlamaGenSampler):
         """Guidance of each token in turn, from `cfg` to `cfg_end`."""
         s = self.settings
         end = s.cfg if s.cfg_end is None else s.cfg_end
-        return torch.linspace(s.cfg, end, self.network.block_size).tolist()  # type: ignore[no-any-return]
+        return torch.linspace(s.cfg, end, self.network.block_size).tolist()

@@ -125,12 +125,12 @@ class LatentDecoder:
         if self._statistics is not None:
             z = self._statistics.restore(z)
         size = max(1, CELLS // (z.shape[-1] * z.shape[-2]))
-        return torch.cat([self._resized(images) for images in self._decoded(z.split(size), noise, size)])
+        return torch.cat([self._resized(images) for images in self._decoded(torch.split(z, size), noise, size)])
 
     def _decoded(self, parts: Iterable[Tensor], noise: Noise, size: int) -> Iterator[Tensor]:
         if isinstance(self._decoder, DrawingDecoder):
-            starts = noise.normal(self._decoder.start_shape).split(size)
-            return map(self._decoder.decode_from, starts, parts)
+            starts = noise.normal(self._decoder.start_shape)
+            return map(self._decoder.decode_from, torch.split(starts, size), parts)
         return map(self._decoder.decode, parts)
 
     def _resized(self, images: Tensor) -> Tensor:
