@@ -9,6 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from genbench.cards import load_decoder
+from genbench.methods.dar.tokenizer import SequentialTokenizer
 from genbench.methods.initialisation import initialise
 from genbench.methods.latents.autoencoder import module as continuous
 from genbench.methods.latents.families import decoder_network
@@ -47,14 +48,38 @@ code_channels = 4
 patch_nums = [1, 4, 16]
 """
 
+DRAWING = """
+id = "drawing"
+title = "Random weights"
+family = "d-ar"
+weights = { file = "drawing.safetensors" }
+[network]
+sampling_resolution = 32
+encoder_patch_size = 8
+encoder_dim = 16
+num_encoder_layers = 1
+decoder_dim = 16
+num_decoder_layers = 1
+vq_dim = 4
+vq_codebook_size = 20
+num_all_queries = 8
+num_denoising_steps = 2
+head_dim = 8
+diff_decoder = { dim = 16, depth = 1, patch_size = 8 }
+"""
+
 
 @pytest.fixture(scope="session")
 def autoencoders(tmp_path_factory):
-    """A registry of both, and suites that crop and that do not."""
+    """A registry of all three, and suites that crop and that do not."""
     root = tmp_path_factory.mktemp("autoencoders")
     for folder in ("registry/decoders", "registry/weights", "suites"):
         (root / folder).mkdir(parents=True)
-    for name, text, build in (("small-kl", CONTINUOUS, continuous), ("small-vq", CODEBOOK, multi_scale)):
+    for name, text, build in (
+        ("small-kl", CONTINUOUS, continuous),
+        ("small-vq", CODEBOOK, multi_scale),
+        ("drawing", DRAWING, SequentialTokenizer),
+    ):
         (root / "registry/decoders" / f"{name}.toml").write_text(text)
         torch.manual_seed(3)
         network = build(decoder_network(load_decoder(name, [root / "registry"])))
@@ -104,12 +129,14 @@ def test_autoencoders_are_measured_against_their_originals(reconstruct, emoji, g
     assert rows(genbench, tmp_path) == found
 
 
-def test_a_part_of_the_images_gives_the_same_pixels_in_any_batch(reconstruct, emoji, genbench, tmp_path):
-    reconstruct("recon-tiny", emoji, "-m", "small-vq", "--batch-size", "5").ok()
+@pytest.mark.parametrize("model", ["small-vq", "drawing"])
+def test_a_part_of_the_images_gives_the_same_pixels_in_any_batch(reconstruct, emoji, genbench, tmp_path, model):
+    """Also where they start from noise, which is of the image's number."""
+    reconstruct("recon-tiny", emoji, "-m", model, "--batch-size", "5").ok()
     one = rows(genbench, tmp_path)
     (tmp_path / "results").rename(tmp_path / "first")
     (tmp_path / "cache").rename(tmp_path / "cold")
-    reconstruct("recon-tiny", emoji, "-m", "small-vq", "--batch-size", "64").ok()
+    reconstruct("recon-tiny", emoji, "-m", model, "--batch-size", "64").ok()
     assert rows(genbench, tmp_path) == pytest.approx(one, rel=1e-4)
 
 
