@@ -23,7 +23,7 @@ REGISTRY = HERE.parents[1] / "registry"
 def test_agrees_with_the_authors_code():
     found = {comparison.name: comparison for comparison in replay(VECTORS)}
     runs = [run["name"] for run in json.loads((VECTORS / "sampler.json").read_text())["runs"]]
-    assert list(found)[-len(runs) :] == runs == ["own", "fewer", "more", "beyond", "unguided"]
+    assert list(found)[-len(runs) :] == runs == ["own", "fewer", "more", "beyond", "constant", "unguided"]
     assert {"vq/indices", "vq/decode_code", "logits_BLV"} <= found.keys()
     assert found["vq/indices"].difference == 0
     # Other kernels of the authors' own code differ by up to 4e-5 in logits of size 10, as VAR's do.

@@ -126,6 +126,13 @@ def test_scales_beyond_max_pn_are_guided_by_cfg_and_greedy():
     assert [drawn(made, scale) for scale in range(5)] == [8, 8, 8, 1, 1]
 
 
+def test_guidance_without_a_ramp_is_a_scale_of_cfg():
+    made = sampler({"patch_nums": (1, 2, 16, 24)}, cfg=3.0, ramp=False)
+    assert [made.strength(scale) for scale in range(4)] == [2, 2, 2, 2]
+    logits = torch.tensor([[[1.0, 2.0]], [[0.5, 4.0]]])
+    assert made.guided(logits, 2.0).flatten().tolist() == [0.5 + 3 * (1.0 - 0.5), 4.0 + 3 * (2.0 - 4.0)]
+
+
 def drawn(made, scale):
     """How many codes may be drawn at a scale, of logits without ties."""
     return int(made.drawable(torch.randn(1, 1, 32, generator=torch.Generator().manual_seed(0)), scale).isfinite().sum())
@@ -186,6 +193,7 @@ def test_more_codes_than_there_are_and_labels_outside_the_classes_are_refused():
         {"top_p": 1.01},
         {"top_k": -1},
         {"cfg": -1},
+        {"cfg": 0.5, "ramp": False},
         {"max_pn": 0},
         {"infer_patch_nums": "1_2_"},
         {"infer_patch_nums": "1,2,4"},

@@ -40,11 +40,11 @@ class FlexVARSampler(ScaleSampler[FlexVAR, FlexVARSettings, CodebookTokenizer]):
         )
 
     def strength(self, scale: int) -> float:
-        """A ninth of `cfg` more at each scale, or evenly up to `cfg` where they are fewer than ten."""
-        sides = self.network.patch_nums
-        if sides[scale] > self.settings.max_pn:
-            return self.settings.cfg
-        return self.settings.cfg * (scale / min(len(sides) - 1, _FULLY_GUIDED))
+        """A ninth of `cfg` more at each scale, or evenly up to `cfg` where they are fewer than ten; or all the same."""
+        s, sides = self.settings, self.network.patch_nums
+        if not s.ramp:
+            return s.cfg - 1
+        return s.cfg if sides[scale] > s.max_pn else s.cfg * (scale / min(len(sides) - 1, _FULLY_GUIDED))
 
     def drawable(self, logits: Tensor, scale: int) -> Tensor:
         """Guided logits (N, p², K) of a scale, with those that may not be drawn at -inf."""

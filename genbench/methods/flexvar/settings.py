@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from genbench.errors import ConfigError
 from genbench.methods.var.settings import ScaleSettings, ascending
@@ -36,11 +36,19 @@ class FlexVARSettings(ScaleSettings):
     cfg: float = Field(default=2.5, ge=0)
     """Classifier-free guidance: logits (1 + t)·conditional - t·null, with t rising evenly from 0 at the first scale to
     `cfg` at the tenth and further beyond it, or to `cfg` at the last of fewer; 0 is off."""
+    ramp: bool = True
+    """Whether t rises. If not, it is `cfg` - 1 at every scale, which others call a guidance scale of `cfg`; 1 is off."""
     infer_patch_nums: Annotated[str, AfterValidator(_checked)] | None = None
     """Side of each scale, such as ``1_2_3_4_5_7_10_13_16``; none for the network's own. The last one is the network's,
     the side of the grid that the tokenizer decodes."""
     max_pn: int = Field(default=16, gt=0)
-    """Scales of a larger side are guided by a t of `cfg`, and each of their tokens takes its most probable code."""
+    """In scales of a larger side each token takes its most probable code, and where t rises it is `cfg`."""
+
+    @model_validator(mode="after")
+    def _guides(self) -> Self:
+        if not self.ramp and self.cfg < 1:
+            raise ValueError(f"cfg {self.cfg:g} without ramp is a guidance scale below 1")
+        return self
 
     def sides(self, patch_nums: Sequence[int]) -> tuple[int, ...]:
         """Side of each scale that is sampled with a network of these `patch_nums`."""

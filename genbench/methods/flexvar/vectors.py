@@ -40,6 +40,7 @@ def _settings(run: Mapping[str, Any]) -> dict[str, Any]:
     """A recorded run's settings as a preset would give them; the authors switch top-p off by 0."""
     return {
         "cfg": run["cfg"],
+        "ramp": not run["used_llamagen_cfg"],
         "top_k": run["top_k"],
         "top_p": run["top_p"] or 1.0,
         "infer_patch_nums": "_".join(map(str, run["infer_patch_nums"])),
