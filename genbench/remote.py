@@ -48,16 +48,20 @@ def working_copy(address: str, below: Path, part: str = "") -> Path:
     _check(address)
     name = portable_name(address.partition("://")[2])[-60:]
     copy = below / f"{name}-{digest(address)[:12]}"
-    mark = copy / part / MARK
     try:
-        if not mark.exists():
-            write_atomically(mark, f"{address}/{part}".rstrip("/").encode())
+        mark(copy / part, f"{address}/{part}".rstrip("/"))
     except OSError as error:
         raise UsageError(
             f"{copy}: no working copy of {address} can be kept there ({error.strerror})",
             hint="name another place with XDG_CACHE_HOME",
         ) from error
     return copy
+
+
+def mark(copy: Path, address: str) -> None:
+    """Make a folder, unless it is one already, a working copy of the folder at an address. Raises `OSError`."""
+    if not (copy / MARK).exists():
+        write_atomically(copy / MARK, address.encode())
 
 
 def _check(address: str) -> None:
@@ -126,6 +130,10 @@ class Remote:
                     found = []
             self._known[folder] = {str(name).rstrip("/").rpartition("/")[2] for name in found}
         return self._known[folder]
+
+    def look_again(self) -> None:
+        """Forget what was listed: others may have sent more."""
+        self._known.clear()
 
     def fetch(self, path: Path) -> bool:
         """Bring a file into the working copy. Returns whether it is there."""

@@ -68,6 +68,21 @@ class ShardCache:
     def __init__(self, cache: Path) -> None:
         self.root = cache / "features"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes to other machines, which get a working copy of their own where it is one here."""
+        there = remote.remote_of(self.root)
+        return {"root": self.root, "address": there.address if there else None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.root = state["root"]
+        if state["address"]:
+            remote.mark(self.root, state["address"])
+
+    def look_again(self) -> None:
+        """Let `has` see what other machines have written since it looked."""
+        if there := remote.remote_of(self.root):
+            there.look_again()
+
     def _path(self, images: str, space: str, shard: Shard) -> Path:
         return self.root / images / space / f"{shard.stem}.npy"
 

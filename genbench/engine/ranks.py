@@ -139,6 +139,7 @@ class Ranks:
             if problem is not None:
                 raise problem
             work = elsewhere.pop(index)
+            cache.look_again()
             if not all(cache.has(job.digest, job.folders[space], work.shard) for space in work.spaces):
                 raise StoreError(
                     f"{cache.root}: another rank made images {work.shard.first} and on, and they are not here",

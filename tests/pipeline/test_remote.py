@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import pickle
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import numpy as np
 import pytest
 from moto.server import ThreadedMotoServer
 
 from genbench import remote
+from genbench.paths import cache_path
+from genbench.shards import Shard, ShardCache
 
 if TYPE_CHECKING:
     from tests.pipeline.conftest import World
@@ -116,6 +121,32 @@ def test_influences_are_found_by_another_machine(bucket: Any, machine: Callable[
     machine("two")
     assert compare() == here
     assert "paired" in here
+
+
+def test_a_cache_that_is_sent_to_another_machine_is_the_same_cache(bucket: Any, machine: Callable[[str], Path]) -> None:
+    here = ShardCache(cache_path(CACHE))
+    shard, array = Shard(0, 2), np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert not here.has("images", "space", shard)
+    sent = pickle.dumps(here)
+    shutil.rmtree(machine("two").parent)  # the other machine has none of these folders
+    there = pickle.loads(sent)
+    there.write("images", "space", shard, array)
+    shutil.rmtree(there.root)
+    remote.mark(here.root, f"{CACHE}/features")
+    remote._opened.cache_clear()
+    assert here.has("images", "space", shard)
+    np.testing.assert_array_equal(here.read("images", "space", shard), array)
+
+
+def test_what_others_write_is_seen_when_it_is_looked_for_again(bucket: Any, machine: Callable[[str], Path]) -> None:
+    cache, shard = ShardCache(cache_path(CACHE)), Shard(0, 2)
+    cache.write("other", "space", shard, np.ones((2, 3), np.float32))
+    assert not cache.has("images", "space", shard)
+    for item in bucket.objects.filter(Prefix="lab/cache/features/other/"):
+        bucket.copy({"Bucket": BUCKET, "Key": item.key}, item.key.replace("other", "images"))
+    assert not cache.has("images", "space", shard), "listed anew for every shard"
+    cache.look_again()
+    assert cache.has("images", "space", shard)
 
 
 def test_a_record_that_could_not_be_sent_is_sent_later(
