@@ -37,7 +37,7 @@ class FlexVARSettings(ScaleSettings):
     """Classifier-free guidance: logits (1 + t)·conditional - t·null, with t rising evenly from 0 at the first scale to
     `cfg` at the tenth and further beyond it, or to `cfg` at the last of fewer; 0 is off."""
     ramp: bool = True
-    """Whether t rises. If not, it is `cfg` - 1 at every scale, which others call a guidance scale of `cfg`; 1 is off."""
+    """Whether t rises. Else it is `cfg` - 1 at every scale, which others call a guidance scale of `cfg`; 1 is off."""
     infer_patch_nums: Annotated[str, AfterValidator(_checked)] | None = None
     """Side of each scale, such as ``1_2_3_4_5_7_10_13_16``; none for the network's own. The last one is the network's,
     the side of the grid that the tokenizer decodes."""
