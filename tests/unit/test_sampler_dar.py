@@ -222,13 +222,16 @@ def test_a_variants_network_has_the_official_keys(variant, count):
     assert sum(p.numel() for p in built.parameters()) == count
 
 
-def test_images_of_another_side_and_a_tokenizer_of_other_codes_are_refused(tokenizer, sampler, weights):
+def test_images_of_another_side_and_a_tokenizer_of_other_codes_or_tokens_are_refused(tokenizer, sampler, weights):
     with pytest.raises(UsageError, match="images of 16 x 8 px: the tokenizer takes 16 px"):
         tokenizer.encode(torch.zeros(1, 3, 16, 8))
     more = {**NETWORK, "vocab_size": 40}
     state = random_state(on_meta(lambda: DAR(**more)))
     with pytest.raises(ConfigError, match="the transformer has 40 codes, its tokenizer 32"):
         DARSampler(network=more, settings=DARSettings(), state=state, device=CPU, tokenizer=tokenizer)
+    longer = {**NETWORK, "block_size": 15}
+    with pytest.raises(ConfigError, match="the transformer has 15 tokens, its tokenizer 12 tokens"):
+        DARSampler(network=longer, settings=DARSettings(), state=weights, device=CPU, tokenizer=tokenizer)
     with pytest.raises(ConfigError, match="top_k 33 is larger than the vocabulary of 32"):
         sampler(top_k=33)
 

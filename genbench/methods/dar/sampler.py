@@ -10,7 +10,9 @@ from torch import Tensor
 
 from genbench.methods.dar.network import DAR
 from genbench.methods.dar.settings import DARSettings
+from genbench.methods.dar.tokenizer import DARTokenizer
 from genbench.methods.llamagen.sampler import LlamaGenSampler
+from genbench.methods.sampler import check_codes
 
 _COMPILED = "_orig_mod."
 """What keys begin with that were saved of a network under ``torch.compile``."""
@@ -19,13 +21,19 @@ _COMPILED = "_orig_mod."
 class DARSampler(LlamaGenSampler):
     """The transformer with its tokenizer and one preset. See `DARSettings` for what each setting means.
 
-    What it samples are the tokenizer's latents, from which the tokenizer's flow draws the image. Raises what
-    `LlamaGenSampler` does.
+    What it samples are the tokenizer's latents, from which the tokenizer's flow draws the image. Raises `ConfigError`
+    for a tokenizer of another number of tokens than the transformer's, besides what `LlamaGenSampler` does.
     """
 
     name = "D-AR"
     module = DAR
     settings: DARSettings
+    tokenizer: DARTokenizer
+
+    def prepare(self) -> None:
+        """As LlamaGen's; the tokenizer also has so many tokens and no other."""
+        super().prepare()
+        check_codes(f"{self.network.block_size} tokens", f"{self.tokenizer.tokens} tokens")
 
     def kept(self, state: dict[str, Tensor], network: Mapping[str, Any]) -> dict[str, Tensor]:
         """Under the keys of a network that was not compiled."""

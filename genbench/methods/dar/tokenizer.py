@@ -94,6 +94,7 @@ class DARTokenizer:
         self.module = build(lambda: SequentialTokenizer(network), kept, device, name="D-AR tokenizer")
         self.parameters = parameters(self.module)
         self.codebook_size = network.vq_codebook_size
+        self.tokens = network.num_all_queries
         self.start_shape = (3, network.sampling_resolution, network.sampling_resolution)
 
     @property

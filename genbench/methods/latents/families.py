@@ -56,7 +56,7 @@ DECODERS: dict[str, DecoderFamily] = {
             "num_decoder_layers": 1,
             "vq_dim": 4,
             "vq_codebook_size": 16384,
-            "num_all_queries": 4,
+            "num_all_queries": 16,
             "num_denoising_steps": 2,
             "head_dim": 4,
             "diff_decoder": {"dim": 8, "depth": 1, "patch_size": 4},
@@ -74,6 +74,12 @@ DECODERS: dict[str, DecoderFamily] = {
             "code_channels": 4,
             "latent_channels": 8,
         },
+    ),
+    "mage": DecoderFamily(
+        decoder="genbench.methods.mage.tokenizer:MAGETokenizer",
+        network="genbench.methods.mage.settings:MAGETokenizerNetwork",
+        module="genbench.methods.mage.tokenizer:module",
+        tiny={"widths": [8, 8], "groups": 4, "codebook_size": 1024, "code_channels": 8},
     ),
     "rae": DecoderFamily(
         decoder="genbench.methods.rae.decoder:RAEImageDecoder",
