@@ -100,8 +100,8 @@ class DecoderCard(Strict):
     """Address of the authors' code."""
     licence: str | None = None
     """Of that code and its weights."""
-    family: Literal["autoencoder-kl", "d-ar", "llamagen", "rae", "var"] = "autoencoder-kl"
-    """The autoencoder of latent diffusion, RAE's decoder of a vision encoder's tokens, or D-AR's, LlamaGen's
+    family: Literal["autoencoder-kl", "d-ar", "llamagen", "mage", "rae", "var"] = "autoencoder-kl"
+    """The autoencoder of latent diffusion, RAE's decoder of a vision encoder's tokens, or D-AR's, LlamaGen's, MAGE's
     or VAR's tokenizer."""
     network: dict[str, Any]
     """Arguments of its network (``genbench/methods/latents/families.py``)."""

@@ -102,6 +102,18 @@ SMALL_VAR: Mapping[str, Any] = MappingProxyType(
     {"depth": 2, "embed_dim": 16, "num_heads": 2, "patch_nums": [1, 2, 4], "vocab_size": 16384, "code_channels": 4}
 )
 
+SMALL_MAGE: Mapping[str, Any] = MappingProxyType(
+    {
+        "embed_dim": 16,
+        "depth": 1,
+        "num_heads": 2,
+        "decoder_embed_dim": 16,
+        "decoder_depth": 1,
+        "decoder_num_heads": 2,
+        "img_size": 64,
+    }
+)
+
 FAMILIES: dict[str, Family] = {
     "consistency": Family(
         sampler="genbench.methods.consistency.sampler:ConsistencySampler",
@@ -228,6 +240,15 @@ FAMILIES: dict[str, Family] = {
         tiny={"dim": 16, "n_layer": 2, "n_head": 2, "block_size": 16, "vocab_size": 16384, "multiple_of": 8},
         tokenizer="llamagen",
     ),
+    "mage": Family(
+        sampler="genbench.methods.mage.sampler:MAGESampler",
+        network="genbench.methods.mage.settings:MAGENetwork",
+        settings="genbench.methods.mage.settings:MAGESettings",
+        version="1",
+        module="genbench.methods.mage.network:MAGE",
+        tiny=SMALL_MAGE,
+        tokenizer="mage",
+    ),
     "mar": Family(
         sampler="genbench.methods.mar.sampler:MARSampler",
         network="genbench.methods.mar.settings:MARNetwork",
@@ -286,6 +307,18 @@ FAMILIES: dict[str, Family] = {
         version="1",
         module="genbench.methods.meanflow.ditdh:MeanFlowDiTDH",
         tiny=SMALL_DITDH,
+    ),
+    "rcg": Family(
+        sampler="genbench.methods.rcg.sampler:RCGSampler",
+        network="genbench.methods.rcg.settings:RCGNetwork",
+        settings="genbench.methods.rcg.settings:RCGSettings",
+        version="1",
+        module="genbench.methods.rcg.network:RCG",
+        tiny={
+            **SMALL_MAGE,
+            "rdm": {"in_channels": 8, "time_embed_dim": 8, "model_channels": 16, "bottleneck_channels": 16},
+        },
+        tokenizer="mage",
     ),
     "rectified-flow": Family(
         sampler="genbench.methods.rectified_flow.sampler:RectifiedFlowSampler",

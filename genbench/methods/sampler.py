@@ -33,7 +33,7 @@ class NetworkSampler(ABC, Generic[M, S]):
     module: ClassVar[type[Any]]
     """Constructed with the card's network arguments."""
     training_only: ClassVar[tuple[str, ...]] = ()
-    """How keys begin that a weight file holds for training alone."""
+    """Keys that a weight file holds for training alone, and modules, which end in a point."""
 
     def __init__(
         self, *, network: Mapping[str, Any], settings: S, state: dict[str, Tensor] | None, device: torch.device
