@@ -21,6 +21,7 @@ INPUTS = {
     "ctm_song": {"x_t", "t", "s", "y"},
     "ect": {"x", "sigma", "augment_labels"},
     "edm": {"x", "sigma", "class_labels", "augment_labels", "emb"},
+    "maskdit": {"x", "sigma", "class_labels"},
 }
 """By folder, the last part of the names of what was put in, not computed."""
 

@@ -1,6 +1,6 @@
 """MaskDiT: the narrow decoder, the class as a matrix, and Heun's method with guidance.
 
-No vectors of the authors' code were at hand: the network and the sampler are computed again from the formulas.
+The network and the sampler are computed again from the formulas; tests/golden compares them with the authors' code.
 """
 
 import math

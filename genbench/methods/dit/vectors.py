@@ -14,11 +14,15 @@ from genbench.methods.dit.sampler import DiTSampler
 from genbench.methods.dit.settings import DiTNetwork, DiTSettings
 from genbench.methods.guidance import Network, guide_both
 from genbench.methods.noise import RecordedNoise
+from genbench.methods.settings import TransformerNetwork
 from genbench.methods.vectors import Comparison, Vectors, compare, worst
 from genbench.schema import check
 
 _MODES = {"p_sample_loop": "ddpm", "ddim_sample_loop": "ddim"}
 """Modes by the names of the authors' functions."""
+
+GUIDED = 3
+"""How many channels the authors of DiT and SiT guide."""
 
 _UNUSED = (
     "class_dropout_prob",
@@ -36,28 +40,38 @@ _UNUSED = (
 
 def replay(vectors: Vectors) -> Iterator[Comparison]:
     """Every forward case, the schedule's tables among them, and sampler run."""
+    return replay_with(DiTSampler, DiTSettings, constructor_arguments(vectors), vectors)
+
+
+def replay_with(
+    kind: type[DiTSampler], model: type[DiTSettings], network: Mapping[str, Any], vectors: Vectors
+) -> Iterator[Comparison]:
+    """Every forward case and sampler run of DiT's sampler or one made of it, with settings of its `model`."""
     where = str(vectors.folder / "config.json")
     state, forward, recorded = (vectors.tensors(name) for name in ("state", "forward", "sampler"))
-    network = constructor_arguments(vectors)
-    model = _sampler(network, {"steps": 2, "mode": "ddim"}, state, where)
+
+    def sampler(settings: Mapping[str, Any], where: str) -> DiTSampler:
+        checked = check(model, settings, where)
+        return kind(network=network, settings=checked, state=state, device=torch.device("cpu"))
+
+    plain = sampler({"steps": 2, "mode": "ddim"}, where)
     for case in vectors.config["forward_cases"]:
         if case["name"].startswith("tables."):
             yield worst(case["name"], _tables(forward, where))
             continue
         x, t, y = (forward[name] for name in case["inputs"])
-        yield compare(case["name"], official_forward(model.evaluate, x, t, y, case), forward[case["outputs"][0]])
+        yield compare(case["name"], official_forward(plain.evaluate, x, t, y, case), forward[case["outputs"][0]])
     for run in vectors.json("sampler.json")["runs"]:
         name = run["name"]
-        settings = _settings(run, f"{vectors.folder / 'sampler.json'}: {name}")
-        sampler = _sampler(network, settings, state, where)
+        made = sampler(_settings(run, f"{vectors.folder / 'sampler.json'}: {name}"), where)
         labels = recorded[f"{name}.y"]
-        draws = _draws(recorded, name, sampler.settings)[:, : len(labels)]
+        draws = _draws(recorded, name, made.settings)[:, : len(labels)]
         noise = RecordedNoise([recorded[f"{name}.z"], *draws])
-        yield compare(name, sampler.sample(noise, labels), recorded[f"{name}.final"], noise.left)
+        yield compare(name, made.sample(noise, labels), recorded[f"{name}.final"], noise.left)
 
 
 def constructor_arguments(
-    vectors: Vectors, model: type[DiTNetwork] = DiTNetwork, *, module: str = "model", **added: bool
+    vectors: Vectors, model: type[TransformerNetwork] = DiTNetwork, *, module: str = "model", **added: Any
 ) -> dict[str, Any]:
     """The recorded arguments of a module's official constructor, less what sampling does not use; `added` are
     genbench's own.
@@ -79,7 +93,7 @@ def official_forward(network: Network, x: Tensor, t: Tensor, y: Tensor, case: Ma
     if "cfg_scale" not in case:
         return network(x, t, y)
     half = x[: len(x) // 2]
-    return guide_both(network(torch.cat([half, half]), t, y), case["cfg_scale"], 3)
+    return guide_both(network(torch.cat([half, half]), t, y), case["cfg_scale"], case.get("cfg_channels", GUIDED))
 
 
 def _tables(forward: Mapping[str, Tensor], where: str) -> Iterator[Comparison]:
@@ -112,6 +126,7 @@ def _settings(run: Mapping[str, Any], where: str) -> dict[str, Any]:
         "eta": run.get("eta", 0.0),
         "clip": run["clip_denoised"],
         "cfg": run["cfg_scale"],
+        **({"scale_pow": run["scale_pow"]} if "scale_pow" in run else {}),
     }
 
 
@@ -123,9 +138,3 @@ def _draws(recorded: Mapping[str, Tensor], name: str, settings: DiTSettings) -> 
     draws = recorded.get(f"{name}.noise", torch.empty(0, 0))
     deterministic = settings.mode == "ddim" and settings.eta == 0
     return draws[:0] if deterministic else draws[: settings.steps - 1]
-
-
-def _sampler(network: Mapping[str, Any], settings: dict[str, Any], state: dict[str, Tensor], where: str) -> DiTSampler:
-    return DiTSampler(
-        network=network, settings=check(DiTSettings, settings, where), state=state, device=torch.device("cpu")
-    )

@@ -87,10 +87,9 @@ def replay(vectors: Vectors) -> Iterator[Comparison]:
     yield from _blocks(vectors, forward)
 
     def sampler(run: Mapping[str, Any], where: str) -> EDMSampler:
-        given = {ours: run[theirs] for theirs, ours in _SETTINGS.items() if run.get(theirs) not in (None, math.inf)}
         return EDMSampler(
             network=networks[run["model"]],
-            settings=check(EDMSettings, given, where),
+            settings=check(EDMSettings, sampler_settings(run), where),
             state=vectors.tensors(run["model"]),
             device=_CPU,
         )
@@ -149,6 +148,11 @@ def network_cases(model: EDMDenoiser, forward: Mapping[str, Tensor], name: str) 
     for case, outputs in seen.items():
         if case in inputs:
             yield compare(f"{name}/{case}", outputs[0], inputs[case])
+
+
+def sampler_settings(run: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded run's settings as a preset would give them."""
+    return {ours: run[theirs] for theirs, ours in _SETTINGS.items() if run.get(theirs) not in (None, math.inf)}
 
 
 def sampler_runs(vectors: Vectors, sampler: Callable[[Mapping[str, Any], str], Sampler]) -> Iterator[Comparison]:

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from genbench.methods.dit.vectors import constructor_arguments, official_forward
+from genbench.methods.dit.vectors import GUIDED, constructor_arguments, official_forward
 from genbench.methods.noise import RecordedNoise
 from genbench.methods.sit.sampler import SiTSampler
 from genbench.methods.sit.settings import SiTSettings
@@ -21,23 +20,30 @@ _FORMS = {"SBDM": "sbdm", "inccreasing-decreasing": "increasing-decreasing"}
 
 def replay(vectors: Vectors) -> Iterator[Comparison]:
     """Every forward case and sampler run."""
-    where = str(vectors.folder / "config.json")
+    return replay_with(SiTSampler, constructor_arguments(vectors), vectors)
+
+
+def replay_with(kind: type[SiTSampler], network: Mapping[str, Any], vectors: Vectors) -> Iterator[Comparison]:
+    """Every forward case and sampler run of SiT's network or of another one that its samplers take."""
     state, forward, recorded = (vectors.tensors(name) for name in ("state", "forward", "sampler"))
-    network = constructor_arguments(vectors)
-    model = _sampler(network, {"mode": "ode", "steps": 2}, state, where)
+
+    def sampler(settings: Mapping[str, Any], where: str) -> SiTSampler:
+        checked = check(SiTSettings, settings, where)
+        return kind(network=network, settings=checked, state=state, device=torch.device("cpu"))
+
+    model = sampler({"mode": "ode", "steps": 2}, str(vectors.folder / "config.json"))
     for case in vectors.config["forward_cases"]:
         x, t, y = (forward[name] for name in case["inputs"])
         yield compare(case["name"], official_forward(model.estimate, x, t, y, case), forward[case["outputs"][0]])
     for run in vectors.json("sampler.json")["runs"]:
         name = run["name"]
-        where = f"{vectors.folder / 'sampler.json'}: {name}"
-        sampler = _sampler(network, _settings(run), state, where)
-        sampler.joint_steps = True
+        made = sampler(_settings(run), f"{vectors.folder / 'sampler.json'}: {name}")
+        made.joint_steps = True
         labels = recorded[f"{name}.y"]
         # The authors double a guided batch and draw for both halves, of which only the first goes anywhere.
         draws = recorded.get(f"{name}.noise", torch.empty(0, len(labels)))[:, : len(labels)]
         noise = RecordedNoise([recorded[f"{name}.z"], *draws])
-        yield compare(name, sampler.sample(noise, labels), recorded[f"{name}.final"], noise.left)
+        yield compare(name, made.sample(noise, labels), recorded[f"{name}.final"], noise.left)
 
 
 def _settings(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,6 +55,7 @@ def _settings(run: Mapping[str, Any]) -> dict[str, Any]:
         "steps": run["num_steps"],
         "integrator": integrator(run["sampling_method"]),
         "cfg": run["cfg_scale"],
+        "cfg_channels": run.get("cfg_channels", GUIDED),
     }
     if settings["mode"] == "ode":
         return {**settings, "rtol": run["rtol"], "atol": run["atol"]}
@@ -59,9 +66,3 @@ def _settings(run: Mapping[str, Any]) -> dict[str, Any]:
         "last_step": (run["last_step"] or "none").lower(),
         "last_step_size": run["last_step_size"] if run["last_step"] else 0.0,
     }
-
-
-def _sampler(network: Mapping[str, Any], settings: dict[str, Any], state: dict[str, Tensor], where: str) -> SiTSampler:
-    return SiTSampler(
-        network=network, settings=check(SiTSettings, settings, where), state=state, device=torch.device("cpu")
-    )
