@@ -71,10 +71,10 @@ class WeightsOnDisk(NamedTuple):
 
     @property
     def bytes(self) -> int:
-        """Size of every file, the companions' and the decoder's included."""
-        files = [self.path, *(file.path for file in self.companions.values())]
+        """Size of every file, the companions' and the decoder's included; of one that holds several, once."""
+        files = {self.path, *(file.path for file in self.companions.values())}
         if self.decoder is not None:
-            files += [file.path for file in (self.decoder.weights, self.decoder.statistics) if file is not None]
+            files |= {file.path for file in (self.decoder.weights, self.decoder.statistics) if file is not None}
         return sum(map(_size, files))
 
 

@@ -9,6 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from genbench.errors import ConfigError
+from genbench.methods.manifests import load_manifest
 from genbench.methods.vectors import replay
 
 HERE = Path(__file__).parent
@@ -59,6 +60,13 @@ def test_the_average_of_the_denoiser_is_sampled_and_not_its_last_step(tmp_path):
     )
     off = {c.name for c in replay(copy) if not c.agrees}
     assert off == {"rdm/out", "uncond", "uncond_cfg3"}
+
+
+def test_the_denoiser_is_as_large_as_the_authors_print():
+    """``viz_rcg.ipynb`` shows "DiffusionWrapper has 62.72 M params" and "Keeping EMAs of 132"."""
+    manifest = load_manifest(HERE.parents[1] / "registry" / "manifests" / "rcg-rdm.json")
+    assert round(manifest.parameters / 1e6, 2) == 62.72
+    assert sum(key.startswith("model_ema.") for key in manifest.keys) == 132
 
 
 def test_another_kind_of_denoiser_is_refused(tmp_path):

@@ -11,8 +11,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from genbench.cards import load_card
+from genbench.cards import MethodCard, load_card
 from genbench.errors import ConfigError, UsageError, WeightsError
+from genbench.methods.loading import find_weights, load_sampler
+from genbench.methods.mage.settings import MAGETokenizerNetwork
+from genbench.methods.mage.tokenizer import module
 from genbench.methods.noise import RecordedNoise, SeededNoise
 from genbench.methods.rcg.network import RCG
 from genbench.methods.rcg.rdm import RDM
@@ -20,7 +23,7 @@ from genbench.methods.rcg.sampler import RCGSampler
 from genbench.methods.rcg.settings import RCGNetwork, RCGSettings, RDMNetwork
 from genbench.methods.runs import make_run
 from genbench.validate import random_state
-from tests.unit.test_sampler_mage import CPU, NETWORK, tokenizer
+from tests.unit.test_sampler_mage import CPU, NETWORK, TOKENIZER, tokenizer
 
 RDM_NETWORK = {
     "in_channels": 6,
@@ -32,6 +35,28 @@ RDM_NETWORK = {
 }
 
 CARD = load_card(Path(__file__).parents[2] / "registry" / "rcg.toml")
+DECODER = """
+id = "tiny-vqgan"
+title = "A small one"
+family = "mage"
+network = { widths = [8, 16], groups = 4, blocks = 1, codebook_size = 32, code_channels = 4 }
+"""
+CHECKPOINT = {"file": "mage.pth", "entry": "model"}
+TINY = {
+    "summary": "a small one",
+    "dataset": "none",
+    "resolution": 8,
+    "classes": 5,
+    "quantise": "truncate",
+    "default_preset": "default",
+    "network": NETWORK,
+    "weights": CHECKPOINT,
+    "companions": {
+        "rdm": {"network": {**RDM_NETWORK, "n_classes": 5}, "weights": {"file": "rdm.pth", "entry": "model"}}
+    },
+    "decoder": {"name": "tiny-vqgan", "weights": {**CHECKPOINT, "prefix": "vqgan."}},
+    "presets": {"default": {"num_iter": 3, "rdm_steps": 4, "cfg": 2.0}},
+}
 
 
 def network(**rdm):
@@ -188,3 +213,30 @@ def test_the_companions_file_and_entry_are_in_the_digest():
     runs = [make_run(card, "rcg-b-256", "temp6", {}) for card in (CARD, changed)]
     digests = [run.digest("a" * 64, None, {"rdm": sha * 64}) for run in runs for sha in "bc"]
     assert len(set(digests)) == 4
+
+
+def test_two_checkpoints_of_the_authors_kind_make_the_sampler(tmp_path):
+    """One holds the transformer and the tokenizer, with the encoder that training asked, the other the denoiser."""
+    (tmp_path / "decoders").mkdir()
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "decoders" / "tiny-vqgan.toml").write_text(DECODER)
+    state = averaged(weights({"n_classes": 5}), factor=3.0)
+    with torch.device("meta"):
+        made = module(MAGETokenizerNetwork(**TOKENIZER))
+    vqgan = {f"vqgan.{key}": value for key, value in random_state(made).items()}
+    rdm = {key.removeprefix("rdm."): value for key, value in state.items() if key.startswith("rdm.")}
+    transformer = {key: value for key, value in state.items() if not key.startswith("rdm.")}
+    encoder = {"pretrained_encoder.cls_token": torch.zeros(1)}
+    torch.save({"model": transformer | vqgan | encoder, "epoch": 1}, tmp_path / "weights" / "mage.pth")
+    torch.save({"model": rdm, "model_ema": None, "epoch": 1}, tmp_path / "weights" / "rdm.pth")
+
+    method = {"id": "tiny", "name": "Tiny", "title": "A small one", "sampler": "rcg"}
+    run = make_run(MethodCard.model_validate({"method": method, "variants": {"tiny": TINY}}), "tiny", "default", {})
+    files = find_weights(run, cache=tmp_path / "cache", registry=[tmp_path])
+    found = load_sampler(run, files, "cpu", registry=[tmp_path])
+    expected = sampler(state=state, rdm={"n_classes": 5}, cfg=2.0)
+    noise, labels = [SeededNoise([1, 2]) for _ in range(2)], torch.tensor([0, 4])
+    images = found.sample(noise[0], labels)
+    assert torch.equal(images, expected.tokenizer.decode(expected.sample(noise[1], labels)))
+    assert images.shape == (2, 3, 8, 8)
+    assert files.bytes == sum(path.stat().st_size for path in (tmp_path / "weights").iterdir())  # one file holds two

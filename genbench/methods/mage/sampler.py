@@ -79,7 +79,7 @@ class MaskedCodeSampler(CodeSampler[M, S, MAGETokenizer], Generic[M, S]):
         return drawn
 
     def first(self, noise: Noise, labels: Tensor) -> Tensor | None:
-        """What takes the place of the first token's embedding, (N, E), or of as many rows as the logits are made of."""
+        """What takes the place of the first token's embedding: (N, E), or (2N, E) where logits are made of two."""
         return None
 
     def logits(self, codes: Tensor, first: Tensor | None, share: float) -> Tensor:
