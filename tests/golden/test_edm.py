@@ -22,6 +22,8 @@ INPUTS = {
     "ect": {"x", "sigma", "augment_labels"},
     "edm": {"x", "sigma", "class_labels", "augment_labels", "emb"},
     "maskdit": {"x", "sigma", "class_labels"},
+    "rfpp": {"x", "t", "class_labels"},
+    "sid": {"x", "sigma", "class_labels"},
 }
 """By folder, the last part of the names of what was put in, not computed."""
 

@@ -33,7 +33,7 @@ class RectifiedFlowSampler(DenoiserSampler[RectifiedFlowSettings]):
         start = x = noise.normal(self.shape) * _START
 
         def velocity(x: Tensor, t: Tensor) -> Tensor:
-            return (x - self.evaluate(x / (1 - t), (t / (1 - t)).expand(len(x)), one_hot)) / t
+            return self.velocity(x, t.expand(len(x)), one_hot)
 
         def moved(x: Tensor, slope: Tensor, t: Tensor, after: Tensor) -> Tensor:
             if s.update == "new":
@@ -46,6 +46,11 @@ class RectifiedFlowSampler(DenoiserSampler[RectifiedFlowSettings]):
                 slope = (slope + velocity(moved(x, slope, t, after), after)) / 2
             x = moved(x, slope, t, after)
         return Solution(x, s.steps)
+
+    def velocity(self, x: Tensor, t: Tensor, one_hot: Tensor | None) -> Tensor:
+        """v at states x (N, C, H, W) and times t (N,), below 1 and above 0, of one-hot labels (N, classes)."""
+        scale = t.view(-1, 1, 1, 1)
+        return (x - self.evaluate(x / (1 - scale), t / (1 - t), one_hot)) / scale
 
     def _times(self) -> Tensor:
         s = self.settings
