@@ -43,10 +43,12 @@ class FrechetDistance(NamedTuple):
     """
 
 
-class _Spectrum(NamedTuple):
+class _Slopes(NamedTuple):
+    """With cᵢ = xᵢ - μ, and T = Σr^½ (Σr^½ Σ Σr^½)^-½ Σr^½, the derivative of trace_sqrt by Σ, twice."""
+
     trace_sqrt: float
-    quadratic: Float64
-    """(N,): cᵢᵀ T cᵢ with T = Σr^½ (Σr^½ Σ Σr^½)^-½ Σr^½, the derivative of trace_sqrt by Σ, twice."""
+    pull: Tensor
+    """(N,): 2 (μ - μr)·cᵢ + cᵢᵀ(I - T)cᵢ, on the CPU."""
 
 
 def frechet_distance(features: Features, reference: Gaussian, *, device: str = "cpu") -> FrechetDistance:
@@ -63,17 +65,16 @@ def frechet_distance(features: Features, reference: Gaussian, *, device: str = "
         mean = features.mean(axis=0, dtype=np.float64)
         centred = torch.from_numpy(features - mean)
         trace = float(centred.square().sum()) / (len(features) - 1)
-        spectrum = _spectrum_by_images(centred.to(device), reference)
+        shift = mean - reference.mean
+        slopes = _slopes_by_images(centred.to(device), shift, reference)
     else:
         moments = Moments.from_features(features)
-        mean, trace = moments.mean, float(np.trace(moments.cov))
-        centred = torch.from_numpy(features - mean)
-        spectrum = _spectrum_by_features(centred.to(device), moments, reference)
-    shift = mean - reference.mean
-    pull = 2 * (centred.numpy() @ shift) + centred.square().sum(dim=1).numpy() - spectrum.quadratic
-    influence: Float64 = pull - pull.mean()
+        trace, shift = float(np.trace(moments.cov)), moments.mean - reference.mean
+        slopes = _slopes_by_features(features, moments, shift, reference, device)
+    pull: Float64 = slopes.pull.numpy()
+    influence = pull - pull.mean()
     mean_term = float(shift @ shift)
-    covariance_term = _covariance_term(trace, float(np.trace(reference.cov)), spectrum.trace_sqrt)
+    covariance_term = _covariance_term(trace, float(np.trace(reference.cov)), slopes.trace_sqrt)
     return FrechetDistance(
         value=mean_term + covariance_term,
         stderr=float(influence.std(ddof=1)) / len(influence) ** 0.5,
@@ -160,28 +161,37 @@ def _largest(values: Tensor, rank: int) -> Tensor:
     return values[max(len(values) - rank, 0) :].clamp(min=0)
 
 
-def _spectrum_by_images(centred: Tensor, reference: Gaussian) -> _Spectrum:
+def _slopes_by_images(centred: Tensor, shift: Float64, reference: Gaussian) -> _Slopes:
     n = len(centred)
     cov = torch.from_numpy(reference.cov).to(centred.device)
     squares, vectors = torch.linalg.eigh(centred @ cov @ centred.T / (n - 1))
     roots = _largest(squares, n - 1).sqrt()
     quadratic = (n - 1) * vectors[:, n - len(roots) :].square() @ roots
-    return _Spectrum(float(roots.sum()), quadratic.cpu().numpy())
+    return _Slopes(float(roots.sum()), _pull(centred, shift, quadratic))
 
 
-def _spectrum_by_features(centred: Tensor, moments: Moments, reference: Gaussian) -> _Spectrum:
-    squares, vectors = torch.linalg.eigh(_inner(moments, reference, str(centred.device)), UPLO="U")
+def _slopes_by_features(
+    features: Features, moments: Moments, shift: Float64, reference: Gaussian, device: str
+) -> _Slopes:
+    squares, vectors = torch.linalg.eigh(_inner(moments, reference, device), UPLO="U")
     # Directions in which the generated images do not vary have no slope; 1/√ of rounding would invent one.
     floor = squares[-1:].clamp(min=0) * len(squares) * torch.finfo(squares.dtype).eps
     keep = squares > floor
-    factor = torch.from_numpy(reference.factor).to(centred.device)
+    factor = torch.from_numpy(reference.factor).to(device)
     transport_half = (factor @ (vectors[:, keep] * squares[keep] ** -0.25)).T.contiguous()
     # Float32 would spoil the distance. Its error bar moves by 1e-7 of itself, an influence by 2e-4 of their spread.
-    dtype = torch.float32 if float32_is_full(str(centred.device)) else torch.float64
-    half = transport_half.to(dtype)
-    blocks = (centred[start : start + _ROWS].to(dtype) for start in range(0, len(centred), _ROWS))
-    quadratic = torch.cat([products(rows, half).double().square().sum(dim=1) for rows in blocks])
-    return _Spectrum(float(squares.clamp(min=0).sqrt().sum()), quadratic.cpu().numpy())
+    half = transport_half.to(torch.float32 if float32_is_full(device) else torch.float64)
+    pulls = []
+    for start in range(0, len(features), _ROWS):
+        centred = torch.from_numpy(features[start : start + _ROWS] - moments.mean).to(device)
+        quadratic = products(centred.to(half.dtype), half).double().square().sum(dim=1)
+        pulls.append(_pull(centred, shift, quadratic))
+    return _Slopes(float(squares.clamp(min=0).sqrt().sum()), torch.cat(pulls))
+
+
+def _pull(centred: Tensor, shift: Float64, quadratic: Tensor) -> Tensor:
+    towards = torch.from_numpy(shift).to(centred.device)
+    return (2 * (centred @ towards) + centred.square().sum(dim=1) - quadratic).cpu()
 
 
 def _covariance_term(trace: float, reference_trace: float, trace_sqrt: float) -> float:
