@@ -45,6 +45,7 @@ REPLAYS = {
     "maskdit": "genbench.methods.maskdit.vectors:replay",
     "mdt": "genbench.methods.mdt.vectors:replay",
     "mf": "genbench.methods.meanflow.vectors:replay",
+    "mf_rae": "genbench.methods.meanflow.vectors:replay_ditdh",
     "mf_unet": "genbench.methods.meanflow.vectors:replay_unet",
     "raev2": "genbench.methods.raev2.vectors:replay",
     "rcg": "genbench.methods.rcg.vectors:replay",

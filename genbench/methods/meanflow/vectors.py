@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from genbench.errors import ConfigError
 from genbench.methods.dit.vectors import constructor_arguments
-from genbench.methods.meanflow.sampler import MeanFlowSampler, MeanFlowUNetSampler
+from genbench.methods.meanflow.sampler import MeanFlowDiTDHSampler, MeanFlowSampler, MeanFlowUNetSampler
 from genbench.methods.meanflow.settings import (
     AverageVelocitySettings,
+    MeanFlowDiTDHNetwork,
     MeanFlowNetwork,
     MeanFlowSettings,
     MeanFlowUNetNetwork,
@@ -20,6 +20,7 @@ from genbench.methods.meanflow.settings import (
 from genbench.methods.meanflow.unet import MeanFlowUNet
 from genbench.methods.networks import build
 from genbench.methods.noise import RecordedNoise
+from genbench.methods.rae.vectors import constructor_arguments as ditdh_arguments
 from genbench.methods.vectors import Comparison, Vectors, compare
 from genbench.schema import check
 
@@ -27,11 +28,35 @@ _CPU = torch.device("cpu")
 
 
 def replay(vectors: Vectors) -> Iterator[Comparison]:
-    """The forward case and every sampler run; the derivative that training takes is left out."""
-    where = str(vectors.folder / "config.json")
-    state, forward, recorded = (vectors.tensors(name) for name in ("state", "forward", "sampler"))
+    """SiT's forward case and every sampler run; the derivative that training takes is left out."""
+    state = vectors.tensors("state")
     network = constructor_arguments(vectors, MeanFlowNetwork, learn_sigma=False)
-    model = _sampler(network, {}, state, where)
+
+    def sampler(run: Mapping[str, Any], where: str) -> MeanFlowSampler:
+        settings = check(MeanFlowSettings, {"steps": run["num_steps"], "cfg": run.get("cfg_scale", 1.0)}, where)
+        return MeanFlowSampler(network=network, settings=settings, state=state, device=_CPU)
+
+    return _cases_and_runs(vectors, sampler)
+
+
+def replay_ditdh(vectors: Vectors) -> Iterator[Comparison]:
+    """The forward case of DiT^DH, and every sampler run."""
+    where, state = f"{vectors.folder / 'config.json'}: modules.model", vectors.tensors("state")
+    network = check(MeanFlowDiTDHNetwork, ditdh_arguments(vectors), where).model_dump()
+
+    def sampler(run: Mapping[str, Any], where: str) -> MeanFlowDiTDHSampler:
+        settings = check(AverageVelocitySettings, {"steps": run["num_steps"]}, where)
+        return MeanFlowDiTDHSampler(network=network, settings=settings, state=state, device=_CPU)
+
+    return _cases_and_runs(vectors, sampler)
+
+
+def _cases_and_runs(
+    vectors: Vectors, sampler: Callable[[Mapping[str, Any], str], MeanFlowSampler | MeanFlowDiTDHSampler]
+) -> Iterator[Comparison]:
+    """Of a network with classes."""
+    forward, recorded = vectors.tensors("forward"), vectors.tensors("sampler")
+    model = sampler({"num_steps": 1}, str(vectors.folder / "config.json"))
     for case in vectors.config["forward_cases"]:
         if case["outputs"][0] == "out":
             x, r, t, y = (forward[name] for name in case["inputs"])
@@ -40,10 +65,9 @@ def replay(vectors: Vectors) -> Iterator[Comparison]:
             yield compare(case["name"], computed, forward["out"])
     for run in vectors.json("sampler.json")["runs"]:
         name = run["name"]
-        where = f"{vectors.folder / 'sampler.json'}: {name}"
-        sampler = _sampler(network, {"steps": run["num_steps"], "cfg": run["cfg_scale"]}, state, where)
+        made = sampler(run, f"{vectors.folder / 'sampler.json'}: {name}")
         noise = RecordedNoise([recorded[f"{name}.z"]])
-        yield compare(name, sampler.sample(noise, recorded[f"{name}.y"]), recorded[f"{name}.final"], noise.left)
+        yield compare(name, made.sample(noise, recorded[f"{name}.y"]), recorded[f"{name}.final"], noise.left)
 
 
 def replay_unet(vectors: Vectors) -> Iterator[Comparison]:
@@ -78,9 +102,3 @@ def _unet_arguments(official: Mapping[str, Any], where: str) -> dict[str, Any]:
         if given.pop(key, value) != value:
             raise ConfigError(f"{where}: {key} {official[key]!r}", hint=f"genbench's network has {value!r}")
     return check(MeanFlowUNetNetwork, given, where).model_dump()
-
-
-def _sampler(
-    network: Mapping[str, Any], settings: dict[str, Any], state: dict[str, Tensor], where: str
-) -> MeanFlowSampler:
-    return MeanFlowSampler(network=network, settings=check(MeanFlowSettings, settings, where), state=state, device=_CPU)

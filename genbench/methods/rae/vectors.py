@@ -90,9 +90,9 @@ def _settings(run: Mapping[str, Any], where: str) -> dict[str, Any]:
 def _sampler(vectors: Vectors, settings: dict[str, Any], where: str) -> RAESampler:
     """The sampler of the folder's network with its guide, where it has one."""
     modules = vectors.config["modules"]
-    arguments, state = _arguments(vectors, "model"), vectors.tensors("state")
+    arguments, state = constructor_arguments(vectors), vectors.tensors("state")
     if "guide" in modules:
-        arguments["guide"] = _arguments(vectors, "guide")
+        arguments["guide"] = constructor_arguments(vectors, "guide")
         state |= {f"guide.{key}": value for key, value in vectors.tensors("state_guide").items()}
     network = check(DiTDHNetwork, arguments, f"{vectors.folder / 'config.json'}: modules")
     return RAESampler(
@@ -103,7 +103,11 @@ def _sampler(vectors: Vectors, settings: dict[str, Any], where: str) -> RAESampl
     )
 
 
-def _arguments(vectors: Vectors, module: str) -> dict[str, Any]:
+def constructor_arguments(vectors: Vectors, module: str = "model") -> dict[str, Any]:
+    """The recorded arguments of a module's official constructor, less what sampling does not use.
+
+    Raises `ConfigError` where the authors' constructor would build a network that genbench has not.
+    """
     given = vectors.config["modules"][module]
     for name, value in _ONLY.items():
         if given.get(name, value) != value:
