@@ -38,7 +38,7 @@ def load_toml(model: type[Model], path: Path) -> Model:
 
     Raises `ConfigError` for a file that cannot be read, is not TOML, or does not fit the model.
     """
-    return check(model, read_toml(path), str(path))
+    return check_typed(model, read_toml(path), str(path))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -62,9 +62,24 @@ def load_json(path: Path) -> Any:
 
 
 def check(model: type[Model], data: Any, where: str) -> Model:
-    """Validate plain data; `where` is the file (or option) that an error names."""
+    """Validate plain data; `where` is the file (or option) that an error names. Text may stand for a number."""
     try:
         return model.model_validate(data)
+    except ValidationError as error:
+        raise _explain(model, _first(error.errors()), where) from error
+
+
+def check_typed(model: type[Model], data: Any, where: str) -> Model:
+    """As `check`, of data that have types, as TOML's do: text is no number, and neither is ``true``.
+
+    What is used as it was written, such as a network's arguments, would otherwise not be what was checked.
+    """
+    try:
+        text = json.dumps(data)  # only of JSON does pydantic know that it has one kind of list
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where}: {error}", hint="dates and times have no place here") from error
+    try:
+        return model.model_validate_json(text, strict=True)
     except ValidationError as error:
         raise _explain(model, _first(error.errors()), where) from error
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from genbench.cards import Name
 from genbench.errors import ConfigError, UsageError, unknown
-from genbench.schema import Strict, check, read_toml
+from genbench.schema import Strict, check_typed, read_toml
 
 LabelPolicy = Literal["balanced", "uniform", "empirical"]
 
@@ -105,7 +105,7 @@ def load_suite(path: Path) -> Suite | ReconstructionSuite:
     """
     data = read_toml(path)
     suite: Suite | ReconstructionSuite = (
-        check(ReconstructionSuite, data, str(path)) if "kind" in data else check(Suite, data, str(path))
+        check_typed(ReconstructionSuite, data, str(path)) if "kind" in data else check_typed(Suite, data, str(path))
     )
     if suite.id != path.stem:
         raise ConfigError(

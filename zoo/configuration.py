@@ -14,7 +14,7 @@ from genbench.cards import MethodCard, Name, Scalar, Variant, load_card
 from genbench.errors import ConfigError, UsageError, unknown
 from genbench.methods.families import family, import_object, network_model
 from genbench.methods.latents.families import DECODERS
-from genbench.schema import Strict, check, load_toml
+from genbench.schema import Strict, check_typed, load_toml
 from zoo.alignment import Alignment
 from zoo.objectives import Objective
 
@@ -163,7 +163,7 @@ def resolved_network(source: Model | Variant, card: MethodCard) -> dict[str, Any
     """
     where = f"{card.method.id}: network"
     model = network_model(family(card.sampler, where), where)
-    return check(model, source.network, where).model_dump() if model else dict(source.network)
+    return check_typed(model, source.network, where).model_dump() if model else dict(source.network)
 
 
 def build_network(configuration: Training) -> nn.Module:
@@ -189,6 +189,6 @@ def build_tokenizer(configuration: Tokenizer) -> nn.Module:
     chosen = DECODERS[configuration.decoder_family]
     if chosen.module is None:
         raise ConfigError(f"{where} names no network", hint="train it where it is defined")
-    arguments = check(import_object(chosen.network, where), configuration.network, f"{where}: network")
+    arguments = check_typed(import_object(chosen.network, where), configuration.network, f"{where}: network")
     network: nn.Module = import_object(chosen.module, where)(arguments)
     return network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from typing import Annotated
@@ -127,6 +128,10 @@ def _explain(error: Exception) -> int:
         return error.exit_code
     if isinstance(error, _CommandLineError):
         return _misuse(error)
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        # Any path that a user or a card names may be; systems differ in what they take.
+        console.error(f"{error.filename}: no file can have so long a name", "name another, or correct it in the card")
+        return MISUSE
     traceback.print_exception(error)
     console.error(
         f"genbench crashed: {type(error).__name__}: {error}",

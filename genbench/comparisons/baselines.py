@@ -12,8 +12,11 @@ from tempfile import TemporaryDirectory
 
 from genbench import console
 from genbench.errors import UsageError
+from genbench.records import record_files
 from genbench.store import Store
 from genbench.store.exchange import merge
+
+_KINDS = "name a folder of records, a records.parquet, or a git revision such as main"
 
 
 @contextmanager
@@ -23,8 +26,11 @@ def open_baseline(name: str, results: Path) -> Iterator[Store]:
     A path that exists is taken for one; anything else names a revision (a branch, a tag, a commit), whose copy of the
     folder `results` counts. Records of older schemas are read as they are; edited ones are left out and named.
 
-    Raises `UsageError` for a name that is none of these, for a revision without results, and for `results` itself.
+    Raises `UsageError` for a name that is none of these, for a folder or a revision without results, and for `results`
+    itself.
     """
+    if not name:  # as a path it would be the working directory
+        raise UsageError("the name of the baseline is empty", hint=_KINDS)
     path = Path(name)
     if _exists(path) and path.is_dir():
         if path.resolve() == results.resolve():
@@ -32,6 +38,8 @@ def open_baseline(name: str, results: Path) -> Iterator[Store]:
                 f"{name}: baseline and results are the same folder",
                 hint="name a git revision, such as HEAD or main, or a copy of earlier results",
             )
+        if next(record_files(path), None) is None:
+            raise UsageError(f"{name}: a folder without records", hint=_KINDS)
         with Store.open(path) as store:
             yield store
         return
@@ -61,11 +69,10 @@ def _unpack_records(file: Path, folder: Path) -> None:
 def _unpack_revision(revision: str, results: Path, folder: Path) -> None:
     parent = next(p for p in results.resolve().parents if p.is_dir())
     inside = results.resolve().relative_to(parent).as_posix()
-    hint = "name a folder of records, a records.parquet, or a git revision such as main"
     if _git(parent, "rev-parse", "--git-dir") is None:
-        raise UsageError(f"{revision}: no such file or folder, and {parent} is in no git repository", hint=hint)
+        raise UsageError(f"{revision}: no such file or folder, and {parent} is in no git repository", hint=_KINDS)
     if revision.startswith("-") or _git(parent, "rev-parse", "--verify", f"{revision}^{{commit}}") is None:
-        raise UsageError(f"{revision}: no such file, folder or git revision", hint=f"{hint}; `git fetch` gets more")
+        raise UsageError(f"{revision}: no such file, folder or git revision", hint=f"{_KINDS}; `git fetch` gets more")
     archive = _git(parent, "archive", "--format=tar", revision, inside)
     if archive is None:
         raise UsageError(

@@ -15,7 +15,7 @@ from genbench.digest import digest
 from genbench.errors import ConfigError, UsageError, unknown
 from genbench.methods.families import Family, family, network_model, settings_model
 from genbench.methods.settings import NetworkSettings
-from genbench.schema import Strict, check
+from genbench.schema import Strict, check_typed
 
 _DECODER = "decoder."
 """What ``--set`` calls the keys of a variant's decoder by."""
@@ -153,7 +153,7 @@ def _decoded_otherwise(variant: Variant, overrides: Mapping[str, Scalar], where:
     if variant.decoder is None:
         raise ConfigError(f"{where}: has no decoder to change", hint=f"leave {_DECODER}{next(iter(changes))} out")
     changed = {**variant.decoder.model_dump(), **changes}
-    return variant.model_copy(update={"decoder": check(Decoder, changed, f"{where}.decoder with --set")})
+    return variant.model_copy(update={"decoder": check_typed(Decoder, changed, f"{where}.decoder with --set")})
 
 
 def _network(variant: Variant, chosen: Family, where: str) -> Mapping[str, Any]:
@@ -163,12 +163,12 @@ def _network(variant: Variant, chosen: Family, where: str) -> Mapping[str, Any]:
     if arguments is None:
         return given
     place = f"{where}.network" + (" with its companions" if variant.companions else "")
-    return check(arguments, given, place).model_dump()
+    return check_typed(arguments, given, place).model_dump()
 
 
 def _settings(model: type[Strict], given: Mapping[str, Scalar], network: Mapping[str, Any], where: str) -> Strict:
     """Settings with the defaults filled in, of values that the network allows."""
-    settings = check(model, given, where)
+    settings = check_typed(model, given, where)
     if isinstance(settings, NetworkSettings):
         try:
             settings.fits(network)

@@ -247,6 +247,10 @@ def test_what_is_refused(world: World, add: Add) -> None:
         assert (answer.code, answer.out) == (2, "")
         return answer.err
 
+    assert "the name of the baseline is empty" in refused("--baseline", "")
+    assert "a folder without records" in refused()
+    assert not list(world.baseline.iterdir())
+    add(world.baseline, 1, "toy@a", {FD: (100.0, 1.0)}, suite="other")
     assert "no results of suite quick" in refused()
     add(world.results, 1, "toy@a", {FD: (100.0, 1.0)})
     assert "is not METRIC=FACTOR" in refused("--gate", "fid")

@@ -161,3 +161,24 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "quick", "--results", "{long}", "--dry-run"),
+        ("cache", "ls", "--cache", "{long}"),
+        ("leaderboard", "quick", "--results", "{long}"),
+        ("weights", "convert", "{long}.pt", "x.safetensors"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_name_that_no_file_can_have_is_refused(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = "a" * 5000
+    assert main.run([argument.format(long=long) for argument in arguments]) == 2
+    error, hint = capsys.readouterr().err.splitlines()[-2:]
+    assert error.startswith("error: ")
+    assert long in error
+    assert hint.startswith("hint: ")

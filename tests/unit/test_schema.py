@@ -1,13 +1,14 @@
 """Strict models: an error names the file, the key and the nearest valid one."""
 
 import math
+from datetime import date
 from typing import Any
 
 import pytest
 from pydantic import Field
 
 from genbench.errors import ConfigError
-from genbench.schema import Strict, check, load_toml
+from genbench.schema import Strict, check, check_typed, load_toml
 
 
 class Inner(Strict):
@@ -84,3 +85,25 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, content, message):
     with pytest.raises(ConfigError) as caught:
         load_toml(Outer, path)
     assert str(caught.value).startswith(f"{path}: {message}")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{"name": "a", "one": {"size": "4"}}, {"name": "a", "many": [{"size": True}]}, {"name": "a", "one": {"size": 4.0}}],
+)
+def test_text_and_truth_are_no_numbers_where_data_have_types(data):
+    assert check(Outer, data, "x.csv")
+    with pytest.raises(ConfigError, match=r"size: should be a valid integer, not "):
+        check_typed(Outer, data, "x.toml")
+
+
+def test_data_with_types_may_hold_lists_and_whole_numbers_for_others():
+    class Numbers(Strict):
+        many: tuple[float, ...]
+
+    assert check_typed(Numbers, {"many": [1, 2.5]}, "x.toml").many == (1.0, 2.5)
+
+
+def test_dates_are_refused_where_data_have_types():
+    with pytest.raises(ConfigError, match=r"x\.toml: .*date"):
+        check_typed(Outer, {"name": "a", "anything": {"x": date(2026, 1, 1)}}, "x.toml")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from genbench.cards import DecoderCard
 from genbench.errors import ConfigError
 from genbench.methods.families import import_object
-from genbench.schema import Strict, check
+from genbench.schema import Strict, check_typed
 
 if TYPE_CHECKING:
     import torch
@@ -105,7 +105,7 @@ DECODERS: dict[str, DecoderFamily] = {
 def decoder_network(card: DecoderCard) -> Strict:
     """The checked network arguments of a decoder's file. Raises `ConfigError` naming file and key."""
     where = f"decoders/{card.id}.toml: network"
-    checked: Strict = check(import_object(DECODERS[card.family].network, where), card.network, where)
+    checked: Strict = check_typed(import_object(DECODERS[card.family].network, where), card.network, where)
     return checked
 
 
