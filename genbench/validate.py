@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from genbench.cards import DecoderCard, MethodCard
 from genbench.errors import ConfigError, GenbenchError
-from genbench.methods.families import Family, Sampler, build_sampler, import_object
+from genbench.methods.catalog import Family, Sampler
+from genbench.methods.families import build_sampler, import_object
 from genbench.methods.latents.decoder import PixelDecoder
 from genbench.methods.latents.families import DECODERS, build_decoder
 from genbench.methods.manifests import Manifest, load_manifest

@@ -16,8 +16,8 @@ from genbench.errors import UsageError
 from genbench.images.batch import ImageBatch, ImageFacts
 from genbench.images.quantise import to_uint8
 from genbench.images.sources import ImageSource
+from genbench.methods.catalog import Sampler
 from genbench.methods.efficiency import Efficiency
-from genbench.methods.families import Sampler
 from genbench.methods.noise import SeededNoise
 
 

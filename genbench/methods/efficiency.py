@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from genbench.methods.families import Sampler
+from genbench.methods.catalog import Sampler
 from genbench.methods.noise import Noise
 from genbench.methods.weight_formats import own_bytes, weight_bits
 

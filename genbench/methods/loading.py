@@ -14,7 +14,8 @@ from torch import Tensor
 from genbench.cards import Decoder, DecoderCard, Weights, load_decoder
 from genbench.digest import digest, digest_file
 from genbench.errors import ConfigError, WeightsError
-from genbench.methods.families import Sampler, build_sampler, import_object
+from genbench.methods.catalog import Sampler
+from genbench.methods.families import build_sampler, import_object
 from genbench.methods.latents.decoder import Decoded, LatentDecoder, PixelDecoder, latent_statistics
 from genbench.methods.latents.families import build_decoder, check_tiles
 from genbench.methods.prompted import prompted

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor
 
 from genbench.errors import ConfigError, UsageError
-from genbench.methods.families import Sampler
+from genbench.methods.catalog import Sampler
 from genbench.methods.noise import Noise
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from genbench.cards import Companion, Decoder, MethodCard, Scalar, Variant, Weights, variants
 from genbench.digest import digest
 from genbench.errors import ConfigError, UsageError, unknown
-from genbench.methods.families import Family, family, network_model, settings_model
+from genbench.methods.catalog import Family
+from genbench.methods.families import family, network_model, settings_model
 from genbench.methods.settings import NetworkSettings
 from genbench.schema import Strict, check_typed
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from genbench.methods.families import FAMILIES
+from genbench.methods.catalog import FAMILIES
 from tests.fuzz.campaign import Attempt
 from tests.fuzz.images import sound
 from tests.fuzz.mutations import damaged, document, odd, toml

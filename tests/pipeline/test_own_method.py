@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from genbench.errors import UsageError
-from genbench.methods.families import FAMILIES, family
+from genbench.methods.catalog import FAMILIES
+from genbench.methods.families import family
 
 README = Path(__file__).parents[2] / "README.md"
 

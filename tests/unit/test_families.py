@@ -9,7 +9,8 @@ import torch
 
 from genbench.cards import load_card
 from genbench.errors import ConfigError, UsageError
-from genbench.methods.families import FAMILIES, family, import_object, network_model, settings_model
+from genbench.methods.catalog import FAMILIES
+from genbench.methods.families import family, import_object, network_model, settings_model
 from genbench.methods.loading import load_sampler
 from genbench.methods.noise import SeededNoise
 from genbench.methods.runs import make_run

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from genbench.cards import decoder_files, load_card, load_cards, load_decoder
 from genbench.cli.main import run
-from genbench.methods.families import FAMILIES
+from genbench.methods.catalog import FAMILIES
 from genbench.validate import validate, validate_decoder
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from genbench.cards import DecoderCard, MethodCard
-from genbench.methods.families import FAMILIES, import_object
+from genbench.methods.catalog import FAMILIES
+from genbench.methods.families import import_object
 from genbench.methods.settings import NetworkSettings
 from genbench.suites import ReconstructionSuite, Suite
 from tools.reference.markdown import code, page, prose, table

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from genbench.errors import ConfigError
+from genbench.methods.catalog import Sampler
 from genbench.methods.edm.blocks import UNetBlock
 from genbench.methods.edm.network import EDMDenoiser
 from genbench.methods.edm.sampler import EDMSampler
 from genbench.methods.edm.settings import EDMNetwork, EDMSettings
-from genbench.methods.families import Sampler
 from genbench.methods.full_size import FullSize
 from genbench.methods.networks import build
 from genbench.methods.noise import RecordedNoise

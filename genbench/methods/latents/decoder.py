@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from genbench.errors import WeightsError
-from genbench.methods.families import Sampler
+from genbench.methods.catalog import Sampler
 from genbench.methods.noise import Noise
 from genbench.weights import load_tensors
 
