@@ -76,8 +76,10 @@ def check_typed(model: type[Model], data: Any, where: str) -> Model:
     """
     try:
         text = json.dumps(data)  # only of JSON does pydantic know that it has one kind of list
-    except (TypeError, ValueError) as error:
+    except TypeError as error:
         raise ConfigError(f"{where}: {error}", hint="dates and times have no place here") from error
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, and deep nesting
+        raise ConfigError(f"{where}: {error}", hint="correct the value") from error
     try:
         return model.model_validate_json(text, strict=True)
     except ValidationError as error:

@@ -104,6 +104,14 @@ def test_data_with_types_may_hold_lists_and_whole_numbers_for_others():
     assert check_typed(Numbers, {"many": [1, 2.5]}, "x.toml").many == (1.0, 2.5)
 
 
+def test_what_is_nested_without_end_is_refused_where_data_have_types():
+    nested: dict[str, Any] = {}
+    for _ in range(20_000):
+        nested = {"a": nested}
+    with pytest.raises(ConfigError, match=r"x\.toml: maximum recursion depth"):
+        check_typed(Outer, {"name": "a", "anything": nested}, "x.toml")
+
+
 def test_dates_are_refused_where_data_have_types():
     with pytest.raises(ConfigError, match=r"x\.toml: .*date"):
         check_typed(Outer, {"name": "a", "anything": {"x": date(2026, 1, 1)}}, "x.toml")
