@@ -1,11 +1,11 @@
-"""Records of a toy world, for tests of what is made of records."""
+"""Records of a toy world, for tests of what is made of records; a small network of diffusers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import pytest
 
@@ -144,3 +144,34 @@ def _measurement(metric: str, value: float, stderr: float | None, n: int, deviat
         deviation=deviation,
         deviation_n=None if deviation is None else 128,
     )
+
+
+class Hosted(NamedTuple):
+    """A consistency network as diffusers has it, and the arguments of the same one here."""
+
+    unet: Any
+    network: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def hosted() -> Hosted:
+    """One of six classes, small, of random weights."""
+    import torch
+    from diffusers import UNet2DModel
+
+    torch.manual_seed(0)
+    unet = UNet2DModel(
+        sample_size=16,
+        layers_per_block=1,
+        num_class_embeds=6,
+        block_out_channels=(32, 64),
+        attention_head_dim=16,
+        down_block_types=("ResnetDownsampleBlock2D", "AttnDownBlock2D"),
+        up_block_types=("AttnUpBlock2D", "ResnetUpsampleBlock2D"),
+        resnet_time_scale_shift="scale_shift",
+        attn_norm_num_groups=32,
+        downsample_type="resnet",
+        upsample_type="resnet",
+    )
+    network = {"image_size": 16, "num_channels": 32, "num_res_blocks": 1, "channel_mult": (1, 2)}
+    return Hosted(unet, {**network, "attention_resolutions": (8,), "num_head_channels": 16, "num_classes": 6})

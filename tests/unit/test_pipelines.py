@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 from pydantic import ValidationError
-from safetensors.torch import load_file
 
 from genbench.cards import Variant, load_card
 from genbench.errors import ConfigError, UsageError, WeightsError
@@ -28,17 +27,13 @@ SEEDS = (7, 8, 9)
 
 
 @pytest.fixture(scope="module")
-def consistency(tmp_path_factory):
-    """diffusers' consistency pipeline with the network of the reference vectors."""
-    from diffusers import CMStochasticIterativeScheduler, ConsistencyModelPipeline, UNet2DModel
+def consistency(hosted, tmp_path_factory):
+    """diffusers' consistency pipeline."""
+    from diffusers import CMStochasticIterativeScheduler, ConsistencyModelPipeline
 
-    source = GOLDEN / "consistency_diffusers"
-    config = json.loads((source / "config.json").read_text())["unet_configs"]["cond"]
-    del config["resolved"]
-    unet = UNet2DModel(**config)
-    unet.load_state_dict({key: value.float() for key, value in load_file(source / "cond.safetensors").items()})
     folder = tmp_path_factory.mktemp("consistency")
-    ConsistencyModelPipeline(unet, CMStochasticIterativeScheduler(num_train_timesteps=40)).save_pretrained(folder)
+    scheduler = CMStochasticIterativeScheduler(num_train_timesteps=40)
+    ConsistencyModelPipeline(hosted.unet, scheduler).save_pretrained(folder)
     return folder
 
 
@@ -112,15 +107,13 @@ def sampler(folder, settings=None, **network):
     )
 
 
-def test_a_pipelines_images_are_those_of_genbenchs_own_sampler(consistency):
+def test_a_pipelines_images_are_those_of_genbenchs_own_sampler(consistency, hosted):
     """Timesteps 22, 0 of diffusers are OpenAI's ts 0,22,39, and a generator's draws are those of its seed."""
     made = sampler(consistency, {"timesteps": "22,0"}, num_classes=6)
-    network = {"image_size": 16, "num_channels": 32, "num_res_blocks": 1, "channel_mult": (1, 2)}
-    network |= {"attention_resolutions": (8,), "num_head_channels": 16, "num_classes": 6}
     own = ConsistencySampler(
-        network=network,
+        network=hosted.network,
         settings=ConsistencySettings(sampler="multistep", ts="0,22,39"),
-        state=load_file(GOLDEN / "consistency" / "cond.safetensors"),
+        state=hosted.unet.state_dict(),
         device=CPU,
     )
     found = made.sample(SeededNoise(SEEDS), LABELS)

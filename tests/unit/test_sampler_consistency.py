@@ -1,12 +1,10 @@
 """Consistency models' samplers. tests/golden compares whole runs with OpenAI's code and diffusers' pipeline."""
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
 from pydantic import ValidationError
-from safetensors.torch import load_file
 
 from genbench.errors import UsageError, WeightsError
 from genbench.methods.adm.network import ADMUNet
@@ -149,14 +147,12 @@ def test_half_precision_is_near_float32():
     assert 0 < float((half - exact).abs().max()) < 0.02
 
 
-def test_weights_of_the_other_layout_that_lack_a_key_say_which():
-    folder = Path(__file__).parents[1] / "golden" / "consistency_diffusers"
-    state = load_file(folder / "cond.safetensors")
-    network = {**NETWORK, "image_size": 16, "channel_mult": (1, 2), "attention_resolutions": (8,), "num_classes": 6}
-    assert sampler(state=state, network=network).parameters == sum(v.numel() for v in state.values())
+def test_weights_of_the_other_layout_that_lack_a_key_say_which(hosted):
+    state = dict(hosted.unet.state_dict())
+    assert sampler(state=state, network=hosted.network).parameters == sum(v.numel() for v in state.values())
     del state["up_blocks.0.resnets.1.conv2.bias"]
     with pytest.raises(WeightsError, match=r"missing output_blocks\.1\.0\.out_layers\.3\.bias"):
-        sampler(state=state, network=network)
+        sampler(state=state, network=hosted.network)
 
 
 def test_places_in_the_grid_increase_and_end_at_its_last_level():
