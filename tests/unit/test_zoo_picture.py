@@ -17,7 +17,7 @@ def test_each_run_is_a_row_of_its_first_images(tmp_path, monkeypatch):
     preview(tmp_path, "a@x", 10)
     preview(tmp_path, "b@x", 200)
     assert main([str(tmp_path / "two.png"), "b@x", "a@x"]) == 0
-    pixels = np.asarray(Image.open(tmp_path / "two.png"))
+    pixels = np.asarray(Image.open(tmp_path / "two.png").convert("RGB"))
     assert pixels.shape == (2 + 2 * 10, 2 + COLUMNS * 10, 3)
     assert set(np.unique(pixels[2:10])) == {200, 255}
     assert set(np.unique(pixels[12:20])) == {10, 255}
