@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -183,16 +184,16 @@ def replay(path: Path) -> Iterator[Comparison]:
         if network.family not in FULL_SIZE:
             raise unknown("family of full-size networks", network.family, FULL_SIZE, where=str(path))
         full_size: Callable[[FullSize], Iterator[Comparison]] = import_object(FULL_SIZE[network.family], str(path))
-        return _told(path, full_size(network))
+        return _told(path, partial(full_size, network))
     vectors = Vectors(path)
     entry: Callable[[Vectors], Iterator[Comparison]] = import_object(REPLAYS[vectors.family], str(path))
-    return _told(path, entry(vectors))
+    return _told(path, partial(entry, vectors))
 
 
-def _told(path: Path, comparisons: Iterator[Comparison]) -> Iterator[Comparison]:
-    """The same. What other programs recorded has no schema: its values go into networks and samplers as they are."""
+def _told(path: Path, replayed: Callable[[], Iterator[Comparison]]) -> Iterator[Comparison]:
+    """What it gives. What others recorded has no schema: its values go into networks and samplers as they are."""
     try:
-        yield from comparisons
+        yield from replayed()
     except (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
         raise ConfigError(
             f"{path}: cannot be replayed ({type(error).__name__}: {error})",

@@ -4,11 +4,13 @@
 """
 
 import json
+import shutil
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from genbench.errors import ConfigError
 from genbench.methods.vectors import TOLERANCE, replay
 
 HERE = Path(__file__).parent
@@ -46,3 +48,13 @@ def test_agrees_with_the_authors_code(folder, name):
     # What is measured is rounding: other kernels of the authors' own code differ by up to 4e-5 in samplers.
     assert found.difference <= 4e-5 * found.scale
     assert found.draws_left == 0
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_configuration_that_is_none_is_told(folder, tmp_path):
+    copy = Path(shutil.copytree(HERE / folder, tmp_path / folder))
+    config = json.loads((copy / "config.json").read_text())
+    broken = {key: "none" if isinstance(value, dict) else value for key, value in config.items()}
+    (copy / "config.json").write_text(json.dumps(broken))
+    with pytest.raises(ConfigError, match=r"cannot be replayed \(|config\.json"):
+        list(replay(copy))
