@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import pytest
 
+from genbench.methods.catalog import Sampler
 from genbench.provenance import Provenance
 from genbench.records import (
     ContributionFacts,
@@ -175,3 +176,24 @@ def hosted() -> Hosted:
     )
     network = {"image_size": 16, "num_channels": 32, "num_res_blocks": 1, "channel_mult": (1, 2)}
     return Hosted(unet, {**network, "attention_resolutions": (8,), "num_head_channels": 16, "num_classes": 6})
+
+
+@pytest.fixture
+def flipped() -> Callable[[Sampler], int]:
+    """Counts, of a small sampler of codes of five classes, the images of eight that are others when sampled alone.
+
+    A draw that lies on the border of two codes may fall to either side, by the rounding of another batch size.
+    """
+    import torch
+
+    from genbench.methods.noise import SeededNoise
+
+    def count(made: Sampler) -> int:
+        labels = torch.arange(8) % 5
+        whole = made.sample(SeededNoise(range(8)), labels)
+        assert (whole.shape, whole.dtype) == ((8, 4, 4, 4), torch.float32)
+        assert not torch.allclose(whole[0], whole[5], atol=1e-2), "of one class, but of other seeds"
+        alone = torch.cat([made.sample(SeededNoise([i]), labels[i : i + 1]) for i in range(8)])
+        return sum(not torch.allclose(a, b, atol=1e-4) for a, b in zip(alone, whole, strict=True))
+
+    return count

@@ -69,16 +69,8 @@ def sampler(network=None, codes=None, **settings):
     )
 
 
-def test_image_i_is_the_same_at_batch_1_and_8():
-    """A draw that lies on the border of two codes may fall to either side, by the rounding of another batch size."""
-    made = sampler(cfg=2.0, top_k=20, top_p=0.9)
-    labels = torch.arange(8) % 5
-    whole = made.sample(SeededNoise(range(8)), labels)
-    assert (whole.shape, whole.dtype) == ((8, 4, 4, 4), torch.float32)
-    alone = torch.cat([made.sample(SeededNoise([i]), labels[i : i + 1]) for i in range(8)])
-    flipped = sum(not torch.allclose(a, b, atol=1e-4) for a, b in zip(alone, whole, strict=True))
-    assert flipped == 0, f"{flipped} of 8 images have another code"
-    assert not torch.allclose(whole[0], whole[5], atol=1e-2)  # same label, other seed
+def test_image_i_is_the_same_at_batch_1_and_8(flipped):
+    assert flipped(sampler(cfg=2.0, top_k=20, top_p=0.9)) == 0
 
 
 @pytest.mark.parametrize("changes", [{}, {"shared_aln": True}, {"attn_l2_norm": False}], ids=str)
