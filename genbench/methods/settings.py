@@ -85,11 +85,17 @@ class TransformerNetwork(Strict):
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
-        if self.input_size % self.patch_size:
-            raise ValueError(f"patch_size {self.patch_size} does not divide input_size {self.input_size}")
-        if self.hidden_size % self.num_heads:
-            raise ValueError(f"num_heads {self.num_heads} does not divide hidden_size {self.hidden_size}")
+        check_divides(self, "patch_size", "input_size")
+        check_divides(self, "num_heads", "hidden_size")
         return self
+
+
+def check_divides(network: Strict, part: str, whole: str) -> None:
+    """Raise `ValueError` where one argument of a network, or one of a pair of them, does not divide the other."""
+    parts, wholes = (v if isinstance(v, tuple) else (v,) for v in (getattr(network, part), getattr(network, whole)))
+    for a, b in zip(parts, wholes, strict=True):
+        if b % a:
+            raise ValueError(f"{part} {a} does not divide {whole} {b}")
 
 
 def check_interval(start: float, end: float) -> None:

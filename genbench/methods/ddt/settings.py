@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from genbench.methods.settings import NetworkSettings, check_interval
+from genbench.methods.settings import NetworkSettings, check_divides, check_interval
 from genbench.schema import Strict
 
 
@@ -24,8 +24,7 @@ class DDTNetwork(Strict):
 
     @model_validator(mode="after")
     def _divides(self) -> DDTNetwork:
-        if self.input_size % self.patch_size:
-            raise ValueError(f"patch_size {self.patch_size} does not divide input_size {self.input_size}")
+        check_divides(self, "patch_size", "input_size")
         if self.hidden_size % (4 * self.num_groups):
             raise ValueError(
                 f"hidden_size {self.hidden_size} is not num_groups {self.num_groups} heads of a width that 4 divides"

@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from genbench.methods.latents.settings import ConvolutionalNetwork
-from genbench.methods.settings import DrawSettings, check_rotary
+from genbench.methods.settings import DrawSettings, check_divides, check_rotary
 from genbench.schema import Strict
 
 
@@ -26,8 +26,7 @@ class TokenTransformerNetwork(Strict):
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
-        if self.dim % self.n_head:
-            raise ValueError(f"n_head {self.n_head} does not divide dim {self.dim}")
+        check_divides(self, "n_head", "dim")
         return self
 
 

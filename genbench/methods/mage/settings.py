@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from genbench.methods.latents.settings import LevelledNetwork
-from genbench.methods.settings import NetworkSettings
+from genbench.methods.settings import NetworkSettings, check_divides
 from genbench.schema import Strict
 
 
@@ -27,11 +27,9 @@ class MAGENetwork(Strict):
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
-        if self.img_size % self.patch_size:
-            raise ValueError(f"patch_size {self.patch_size} does not divide img_size {self.img_size}")
-        for width, heads in (("embed_dim", "num_heads"), ("decoder_embed_dim", "decoder_num_heads")):
-            if getattr(self, width) % getattr(self, heads):
-                raise ValueError(f"{heads} {getattr(self, heads)} does not divide {width} {getattr(self, width)}")
+        check_divides(self, "patch_size", "img_size")
+        check_divides(self, "num_heads", "embed_dim")
+        check_divides(self, "decoder_num_heads", "decoder_embed_dim")
         return self
 
 

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from genbench.methods.settings import NetworkSettings
+from genbench.methods.settings import NetworkSettings, check_divides
 from genbench.schema import Strict
 
 
@@ -34,9 +34,7 @@ class MARNetwork(Strict):
         if self.img_size % (self.vae_stride * self.patch_size):
             raise ValueError(f"img_size {self.img_size} is no multiple of {self.vae_stride * self.patch_size}")
         for part in ("encoder", "decoder"):
-            width, heads = getattr(self, f"{part}_embed_dim"), getattr(self, f"{part}_num_heads")
-            if width % heads:
-                raise ValueError(f"{part}_num_heads {heads} does not divide {part}_embed_dim {width}")
+            check_divides(self, f"{part}_num_heads", f"{part}_embed_dim")
         return self
 
 

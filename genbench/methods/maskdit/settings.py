@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from genbench.methods.edm.settings import EDMSettings
-from genbench.methods.settings import TransformerNetwork
+from genbench.methods.settings import TransformerNetwork, check_divides
 
 
 class MaskDiTNetwork(TransformerNetwork):
@@ -19,11 +19,7 @@ class MaskDiTNetwork(TransformerNetwork):
 
     @model_validator(mode="after")
     def _decodes(self) -> Self:
-        if self.decoder_hidden_size % self.decoder_num_heads:
-            raise ValueError(
-                f"decoder_num_heads {self.decoder_num_heads} does not divide "
-                f"decoder_hidden_size {self.decoder_hidden_size}"
-            )
+        check_divides(self, "decoder_num_heads", "decoder_hidden_size")
         return self
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from genbench.methods.settings import ContrastSettings, check_interval, check_rotary
+from genbench.methods.settings import ContrastSettings, check_divides, check_interval, check_rotary
 from genbench.schema import Strict
 
 Pair = tuple[PositiveInt, PositiveInt]
@@ -32,10 +32,9 @@ class DiTDHNetwork(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> DiTDHNetwork:
-        for width, heads in zip(self.hidden_size, self.num_heads, strict=True):
-            if width % heads:
-                raise ValueError(f"num_heads {heads} does not divide hidden_size {width}")
-            if self.use_rope:
+        check_divides(self, "num_heads", "hidden_size")
+        if self.use_rope:
+            for width, heads in zip(self.hidden_size, self.num_heads, strict=True):
                 check_rotary(width, heads)
         if self.hidden_size[0] % 4:
             raise ValueError(f"hidden_size {self.hidden_size[0]} of the encoder is no multiple of 4")

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from genbench.methods.rae.settings import Pair
-from genbench.methods.settings import NetworkSettings, check_interval, check_rotary
+from genbench.methods.settings import NetworkSettings, check_divides, check_interval, check_rotary
 from genbench.schema import Strict
 
 
@@ -27,9 +27,8 @@ class RAEv2Network(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        check_divides(self, "num_heads", "hidden_size")
         for width, heads in zip(self.hidden_size, self.num_heads, strict=True):
-            if width % heads:
-                raise ValueError(f"num_heads {heads} does not divide hidden_size {width}")
             check_rotary(width, heads)
         if self.base_model_depth > self.depth[0]:
             raise ValueError(f"base_model_depth {self.base_model_depth} is beyond the encoder's {self.depth[0]} blocks")

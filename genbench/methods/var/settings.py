@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from genbench.methods.latents.settings import ConvolutionalNetwork
-from genbench.methods.settings import DrawSettings
+from genbench.methods.settings import DrawSettings, check_divides
 from genbench.schema import Strict
 
 
@@ -40,8 +40,7 @@ class VARNetwork(Strict):
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
-        if self.embed_dim % self.num_heads:
-            raise ValueError(f"num_heads {self.num_heads} does not divide embed_dim {self.embed_dim}")
+        check_divides(self, "num_heads", "embed_dim")
         return self
 
 
