@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
 from genbench.records import ContributionFacts
 from genbench.report.figures import agreement, classes, correlogram, quality_cost, sample_size, training
-from genbench.report.figures.canvas import DARK, LIGHT, SERIES, Ink, render
+from genbench.report.figures.canvas import DARK, LIGHT, SERIES, Ink, plain_ticks, render
 from genbench.report.figures.chart import Chart, Scope, literal, records
 from genbench.store import Store
 
@@ -248,3 +249,12 @@ def contrast(one: Any, other: Any) -> float:
 
     low, high = sorted((luminance(one), luminance(other)))
     return (high + 0.05) / (low + 0.05)
+
+
+def test_numbers_of_a_logarithmic_axis_do_not_stand_in_each_other() -> None:
+    axis = Figure().subplots().xaxis
+    axis.axes.set_xscale("log")
+    plain_ticks(axis, [0.0025, 0.011, 0.09, 0.11, 0.15])
+    assert axis.get_majorticklocs().tolist() == [0.0025, 0.011, 0.09, 0.15]
+    plain_ticks(axis, [25, 25])
+    assert axis.get_majorticklocs().tolist() == [25]

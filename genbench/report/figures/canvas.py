@@ -30,6 +30,8 @@ _HALF = 24
 _ENTRY = 0.17
 """Inches, height of a legend's entry."""
 _TICKS = 6
+_ROOM = 0.1
+"""Share of an axis that a number on it takes."""
 _CSS_PIXELS = 96
 """In an inch."""
 _MARKERS = "osD^vPX*"
@@ -136,14 +138,24 @@ def legend(figure: Figure, axes: Axes, ink: Ink) -> None:
 
 
 def plain_ticks(axis: Axis, values: Sequence[float]) -> None:
-    """Label a logarithmic axis with plain numbers: those of the values, where they are few."""
+    """Label a logarithmic axis with plain numbers: those of the values, where they are few, if there is room."""
     from matplotlib.ticker import NullLocator
 
     distinct = sorted({value if float(value).is_integer() else float(f"{value:.2g}") for value in values})
     axis.set_major_formatter("{x:,.6g}")
     if len(distinct) <= _TICKS:
-        axis.set_ticks(distinct)
+        axis.set_ticks(_apart(distinct))
         axis.set_minor_locator(NullLocator())
+
+
+def _apart(values: Sequence[float]) -> list[float]:
+    """Of ascending values those that stand apart on a logarithmic axis, the last one among them."""
+    least = math.log(values[-1] / values[0]) * _ROOM if values else 0.0
+    kept: list[float] = []
+    for value in reversed(values):
+        if not kept or math.log(kept[-1] / value) >= least:
+            kept.append(value)
+    return kept[::-1]
 
 
 class Drawing(NamedTuple):
