@@ -153,6 +153,9 @@ class Elsewhere(ShardCache):
     def __init__(self, cache):
         self.cache = cache
 
+    def __reduce__(self):
+        return Elsewhere, (self.cache,)
+
     @property
     def root(self):
         name = "here" if threading.current_thread() is threading.main_thread() else "there"
