@@ -180,6 +180,16 @@ def test_no_secret_is_written(bucket: Any, machine: Callable[[str], Path], world
     assert not any(b"a-secret" in item.get()["Body"].read() for item in bucket.objects.all())
 
 
+def test_what_is_called_there_cannot_leave_the_working_copy(
+    bucket: Any, machine: Callable[[str], Path], world: World
+) -> None:
+    for key in ("a/../b.json", "../../x/y.json", "../x/b.json", "./a/b.json", ".a/b/c.json", "a/b/.c.json"):
+        bucket.put_object(Key=f"lab/results/{key}", Body=b"{}")
+    home = machine("one")
+    world.run("cheap", "--results", RESULTS, "--dry-run").ok()
+    assert [path.name for path in home.rglob("*") if path.is_file()] == [".remote"]
+
+
 @pytest.mark.parametrize(
     ("results", "says"),
     [
