@@ -114,8 +114,6 @@ class Remote:
     def _explained(self, what: str, hint: str) -> Iterator[None]:
         try:
             yield
-        except StoreError:
-            raise
         except Exception as error:  # every store has exceptions of its own
             reason = " ".join(str(error).split()) or type(error).__name__
             raise StoreError(f"{self.address}: {what} ({reason})", hint=hint) from error
