@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
+from genbench.engine.behind import Behind
 from genbench.engine.job import Job
 from genbench.engine.making import Maker
 from genbench.shards import ShardCache
@@ -30,7 +32,8 @@ class Local:
         return False
 
     def fill(self, job: Job, cache: ShardCache, advance: Callable[[int], None]) -> None:
-        """See `genbench.engine.engines.Engine.fill`; raises what `Maker.make` raises."""
+        """See `genbench.engine.engines.Engine.fill`; raises what `Maker.make` and `Job.keep` raise."""
         maker = Maker(job)
-        for work in job.plan.work:
-            job.keep(work.shard, maker.make(work, advance), cache)
+        with Behind() as behind:
+            for work in job.plan.work:
+                behind.do(partial(job.keep, work.shard, maker.make(work, advance), cache))

@@ -12,10 +12,12 @@ import os
 import pickle
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
+from genbench.engine.behind import Behind
 from genbench.engine.job import Job, Made
 from genbench.engine.making import Maker, Worker
 from genbench.errors import GenbenchError, StoreError, UsageError
@@ -98,9 +100,10 @@ class Ranks:
         worker = Worker(self.device)
         while posted := self._await(f"{self._jobs}/job"):
             job, cache = _unpacked(posted)
-            for index, work in self._claims(self._jobs, job):
-                made = worker.make(self._jobs, job, work)
-                self._store.set(f"{self._jobs}/{index}", _packed(_kept(made, job, work, cache)))
+            with Behind() as behind:
+                for index, work in self._claims(self._jobs, job):
+                    made = worker.make(self._jobs, job, work)
+                    behind.do(partial(self._report, f"{self._jobs}/{index}", made, job, work, cache))
             self._jobs += 1
         return True
 
@@ -114,16 +117,21 @@ class Ranks:
         maker = Maker(job)
         elsewhere = dict(enumerate(job.plan.work))
         try:
-            for index, work in self._claims(number, job):
-                del elsewhere[index]
-                job.keep(work.shard, maker.make(work, advance), cache)
-                self._settle(number, elsewhere, job, cache, advance)
+            with Behind() as behind:
+                for index, work in self._claims(number, job):
+                    del elsewhere[index]
+                    behind.do(partial(job.keep, work.shard, maker.make(work, advance), cache))
+                    self._settle(number, elsewhere, job, cache, advance)
             while elsewhere:
                 time.sleep(POLL)
                 self._settle(number, elsewhere, job, cache, advance)
         except GenbenchError:
             self._store.add(f"{number}/next", ALL)
             raise
+
+    def _report(self, key: str, made: Made | GenbenchError, job: Job, work: Work, cache: ShardCache) -> None:
+        """Keep a shard, and tell the leader under that key that it is kept or why not."""
+        self._store.set(key, _packed(_kept(made, job, work, cache)))
 
     def _claims(self, number: int, job: Job) -> Iterator[tuple[int, Work]]:
         """Shards that no other rank makes, one at a time, while there are some."""

@@ -55,8 +55,8 @@ def carry_out(target: Target, count: int, seed: int, folder: Path, world: World)
         place.mkdir()
         arguments = target.make(Attempt(Random(f"{seed}:{target.name}:{number}"), place, world))
         answer = call(*arguments)
-        if problem := _problem(answer):
-            tally.wrong.append(f"{target.name} {seed}:{number}: {problem}\n  {arguments}\n{answer.err[-2000:]}")
+        if wrong := problem(answer):
+            tally.wrong.append(f"{target.name} {seed}:{number}: {wrong}\n  {arguments}\n{answer.err[-2000:]}")
         elif answer.code == MISUSE:
             tally.refused += 1
         else:
@@ -74,7 +74,8 @@ def _numbers(tally: Tally, count: int) -> Iterator[int]:
         number += 1
 
 
-def _problem(answer: Answer) -> str | None:
+def problem(answer: Answer) -> str | None:
+    """What is wrong with an answer to a malformed input; none where it is refused as it should be, or sound."""
     if answer.code not in (0, 1, MISUSE):
         return f"exit code {answer.code}"
     if "Traceback" in answer.err:

@@ -106,6 +106,57 @@ def test_ranks_make_the_shards_that_one_process_makes(tmp_path):
     assert len(shards(tmp_path / "one")) == len(SHARDS)
 
 
+class Slow(ShardCache):
+    """Writes the first shard when the second one is being made, and not before."""
+
+    def __init__(self, cache, second):
+        super().__init__(cache)
+        self._second = second
+
+    def write(self, images, space, shard, array):
+        if shard == SHARDS[0]:
+            assert self._second.wait(timeout=30), "nothing is made while a shard is written"
+        super().write(images, space, shard, array)
+
+
+class Signalling(Colours):
+    """Says that its second shard is being made."""
+
+    def __init__(self, second):
+        self._second = second
+
+    def batches(self, first, count, size):
+        if first == SHARDS[1].first:
+            self._second.set()
+        yield from super().batches(first, count, size)
+
+
+def test_a_shard_is_written_while_the_next_one_is_made(tmp_path):
+    second = threading.Event()
+    Local().fill(job(images=lambda: Signalling(second)), Slow(tmp_path, second), lambda images: None)
+    assert len(shards(tmp_path)) == len(SHARDS)
+
+
+class Full(ShardCache):
+    """A disk without room for one of the shards."""
+
+    def __init__(self, cache, shard):
+        super().__init__(cache)
+        self._shard = shard
+
+    def write(self, images, space, shard, array):
+        if shard == self._shard:
+            raise StoreError("no room", hint="free some space")
+        super().write(images, space, shard, array)
+
+
+@pytest.mark.parametrize("shard", [SHARDS[0], SHARDS[-1]])
+def test_a_shard_that_cannot_be_written_ends_the_run_whichever_it_is(tmp_path, shard):
+    with pytest.raises(StoreError, match="no room"):
+        Local().fill(job(), Full(tmp_path, shard), lambda images: None)
+    assert f"{shard.stem}.npy" not in shards(tmp_path)
+
+
 class Meeting(Colours):
     """No rank goes on before every rank has a shard."""
 
@@ -148,18 +199,13 @@ def test_an_error_of_any_rank_is_raised_by_the_leader_and_the_next_job_is_done(t
 
 
 class Elsewhere(ShardCache):
-    """A cache that is another folder in every thread but the main one, as on machines that share none."""
+    """A cache that is another folder in every rank but the leader, as on machines that share none."""
 
-    def __init__(self, cache):
-        self.cache = cache
+    def __init__(self, cache, name="here"):
+        self.cache, self.root = cache, cache / name
 
     def __reduce__(self):
-        return Elsewhere, (self.cache,)
-
-    @property
-    def root(self):
-        name = "here" if threading.current_thread() is threading.main_thread() else "there"
-        return self.cache / name
+        return Elsewhere, (self.cache, "there")
 
 
 def test_ranks_that_share_no_cache_are_told_so(tmp_path):
