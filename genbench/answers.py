@@ -58,7 +58,7 @@ class Evidence(NamedTuple):
             self.features,
             self.references,
             held_out=self.held_out,
-            labels=self.numbered(),
+            labels=self.labels,
             prompts=self.prompts,
             space_digests={name: space.at("exact").digest for name, space in questions.spaces.items()},
             device=self.device,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -65,7 +66,7 @@ class Comparison:
     held_out: Reference | None = None
     """Real images that the reference does not hold, such as a validation split."""
     labels: Labels | None = None
-    """Classes of the generated images."""
+    """Classes of the generated images, by any numbers of their own: see `matched`."""
     prompts: Features | None = None
     """(N, d): embeddings of the prompts that the images were made from, in the features' space."""
     asked: frozenset[Balls] = frozenset()
@@ -112,12 +113,21 @@ class Comparison:
         """(h, d) of held-out real images. Raises `FeatureError` if there are none or their moments only."""
         return _features_of(self.held_out_reference, "held-out reference")
 
-    @property
-    def classes(self) -> Classes:
-        """(N,): the class of each generated image. Raises `FeatureError` if they are not known."""
+    @cached_property
+    def matched(self) -> Labels:
+        """Classes of the generated images under the numbers and names that the reference has for them.
+
+        Raises `FeatureError` if they are not known.
+        """
         if self.labels is None:
             raise FeatureError("this metric is taken class by class, and classes are not known", hint="give labels")
-        return self.labels.classes
+        known = None if self.against is None else self.against.labels
+        return self.labels if known is None else self.labels.numbered_as(known)
+
+    @property
+    def classes(self) -> Classes:
+        """(N,): the class of each generated image, as `matched`. Raises `FeatureError` if they are not known."""
+        return self.matched.classes
 
     @property
     def reference_classes(self) -> Classes:

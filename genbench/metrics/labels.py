@@ -43,10 +43,15 @@ class Labels(NamedTuple):
     def numbered_as(self, other: Labels) -> Labels:
         """The same classes under the numbers of `other`: by name where both sides have names, else by number.
 
-        Names that `other` lacks come after its own.
+        Names that `other` lacks come after its own. Raises `FeatureError` for a class that has no name where others do.
         """
         if self.names is None or other.names is None:
             return Labels(self.classes, other.names or self.names)
+        if (self.classes >= len(self.names)).any():
+            raise FeatureError(
+                f"class {self.classes.max()} has no name, as there are {len(self.names)} names",
+                hint="give every class a name, or none",
+            )
         names = (*other.names, *(name for name in self.names if name not in other.names))
         numbers = np.array([names.index(name) for name in self.names], np.int64)
         return Labels(numbers[self.classes], names)

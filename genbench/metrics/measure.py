@@ -32,8 +32,9 @@ def measure(
 
     The reference, held-out real images, the classes of the generated images (`labels`) and embeddings (N, d) of their
     `prompts` are given where the statistic needs them (`Statistic.needs`); the reference carries the classes of its own
-    images. With `space_digest`, a reference made with other weights or preprocessing is refused. Raises `FeatureError`
-    for features or a reference that the metric cannot be computed from honestly.
+    images, and where both sides name their classes, those of one name are the same. With `space_digest`, a reference
+    made with other weights or preprocessing is refused. Raises `FeatureError` for features or a reference that the
+    metric cannot be computed from honestly.
     """
     measured = measure_all(
         [metric],

@@ -41,9 +41,8 @@ def frechet_per_class(comparison: Comparison) -> dict[int, FrechetDistance]:
     if generated.keys() != reference.keys():
         only = min(generated.keys() ^ reference.keys())
         side = "reference" if only in generated else "generated"
-        known = comparison.labels
         raise FeatureError(
-            f"class {known.name(only) if known else only} has no {side} images",
+            f"class {comparison.matched.name(only)} has no {side} images",
             hint="give both sides the same classes, or leave fd-per-class out",
         )
     return {

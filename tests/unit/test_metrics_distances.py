@@ -195,6 +195,20 @@ def test_a_class_without_images_is_an_error_or_uncovered() -> None:
     assert measured.value == pytest.approx(sum(covered) / 3)
 
 
+def test_classes_of_one_name_are_compared_whatever_their_numbers() -> None:
+    cats = Labels.of_folders(["cat"] * 30 + ["dog"] * 30)
+    real = Labels.of_folders(["bird"] * 20 + ["cat"] * 25)
+    with pytest.raises(FeatureError, match="class bird has no generated images"):
+        measure(parse("fd-per-class@toy"), X, reference(Y, labels=real), labels=cats)
+    measured = measure(parse("coverage-per-class@toy"), X, reference(Y, labels=real), labels=cats)
+    covered = neighbourhoods(X[:30], Y[20:], k=5, strict=True).covered.mean()
+    assert 0 < measured.value == pytest.approx(covered / 2)
+    both = Labels.of_folders(["cat"] * 20 + ["dog"] * 25)
+    swapped = Labels(1 - both.classes, ("dog", "cat"))
+    expected = measure(parse("fd-per-class@toy"), X, reference(Y, labels=both), labels=cats)
+    assert measure(parse("fd-per-class@toy"), X, reference(Y, labels=swapped), labels=cats) == expected
+
+
 def test_labels_that_do_not_fit_are_refused() -> None:
     metric = parse("fd-per-class@toy")
     with pytest.raises(FeatureError, match="fd-per-class@toy is taken class by class"):

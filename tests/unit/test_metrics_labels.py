@@ -35,6 +35,11 @@ def test_numbers_decide_where_one_side_has_no_names() -> None:
     assert unnamed.classes.tolist() == [1, 0]
 
 
+def test_a_class_without_a_name_among_names_is_refused() -> None:
+    with pytest.raises(FeatureError, match="class 2 has no name, as there are 2 names"):
+        Labels(np.array([0, 2]), ("bird", "cat")).numbered_as(Labels(np.arange(1), ("cat",)))
+
+
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
