@@ -43,7 +43,12 @@ def sql(
         if asked is None:
             return _shell(store.file)
         answer = store.query(asked)
-    print_rows(answer.columns, answer.rows, form)
+    try:
+        print_rows(answer.columns, answer.rows, form)
+    except RecursionError as error:
+        raise UsageError(
+            "a value of the answer is nested too deeply to be shown", hint="ask for it as text: column::VARCHAR"
+        ) from error
     return 0
 
 

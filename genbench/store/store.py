@@ -117,8 +117,8 @@ class Store:
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> Rows:
         """Run SQL. It can read the store and nothing else: no files, no extensions, no settings.
 
-        Raises `UsageError` with DuckDB's message on one line for SQL that is not valid or not allowed, and `StoreError`
-        when the file turns out to be damaged.
+        Raises `UsageError` with DuckDB's message on one line for SQL that is not valid or not allowed, and for values
+        that Python cannot hold, and `StoreError` when the file turns out to be damaged.
         """
         if not _is_unicode(sql):
             raise UsageError("the query is not UTF-8 text", hint='for example "from leaderboard"')
@@ -127,11 +127,16 @@ class Store:
                 raise UsageError("the query is empty", hint=f'for example "from leaderboard"; {self._tables_hint()}')
             cursor = self._connection.execute(sql, list(parameters))
             description, rows = cursor.description or [], cursor.fetchall()
+            parsed = [index for index, column in enumerate(description) if str(column[1]) == "JSON"]
+            if parsed:
+                rows = [tuple(json.loads(v) if i in parsed and v else v for i, v in enumerate(row)) for row in rows]
         except duckdb.Error as error:
             self._explain(error)
-        parsed = [index for index, column in enumerate(description) if str(column[1]) == "JSON"]
-        if parsed:
-            rows = [tuple(json.loads(v) if i in parsed and v else v for i, v in enumerate(row)) for row in rows]
+        except (OverflowError, ValueError, RecursionError) as error:  # of intervals, long numbers and deep nesting
+            raise UsageError(
+                f"a value of the answer is beyond what Python holds ({error})",
+                hint="ask for it as text: column::VARCHAR",
+            ) from error
         return Rows(tuple(str(column[0]) for column in description), rows)
 
     def tables(self) -> list[str]:

@@ -330,6 +330,15 @@ def test_sql_from_a_file_and_from_standard_input(results: Path) -> None:
     assert "No such file" in str(failure("sql", "--file", str(results / "none.sql"), *options))
 
 
+@pytest.mark.parametrize("form", ["table", "markdown", "csv", "json"])
+def test_sql_that_gives_deep_nesting(results: Path, form: str) -> None:
+    deep = "(repeat('[', 500) || repeat(']', 500))::json"
+    options = ("--results", str(results), "--format", form)
+    error = failure("sql", f"select {deep} as x", *options)
+    assert "nested too deeply to be shown" in str(error)
+    assert "[" * 500 in call("sql", f"select {deep}::varchar as x", *options).stdout.replace("\\", "")
+
+
 def test_without_sql_duckdbs_shell_opens_the_store_read_only(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = results / "bin"
     folder.mkdir()

@@ -656,6 +656,10 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         ("set enable_external_access = true", "", "SQL only reads the store"),
         ("install httpfs", "", ""),
         ("from sql", "Table with name sql does not exist", "tables and views"),  # no Python variables either
+        ("select interval '100000000 years'", "beyond what Python holds", "column::VARCHAR"),
+        ("select [interval '100000000 years']", "beyond what Python holds", "column::VARCHAR"),
+        ("select (repeat('[', 20000) || repeat(']', 20000))::json", "beyond what Python holds", "column::VARCHAR"),
+        ("select repeat('1', 5000)::json", "beyond what Python holds", "column::VARCHAR"),
     ],
 )
 def test_sql_that_is_wrong_or_not_allowed(empty_store: Store, sql: str, message: str, hint: str) -> None:
