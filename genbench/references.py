@@ -12,14 +12,14 @@ from pydantic import Field
 
 from genbench import console, published_statistics
 from genbench.cards import Sha256
-from genbench.digest import digest_file
+from genbench.digest import digest, digest_file
 from genbench.errors import FeatureError, UsageError, unknown
 from genbench.evaluation import Extraction, gather, plan_subject, stored_images
 from genbench.features import spaces
 from genbench.features.space import Space
 from genbench.files import portable_name
 from genbench.images.sources import ImageSource, open_source
-from genbench.metrics.reference import Reference
+from genbench.metrics.reference import VERSION, Reference
 from genbench.records import ReferenceFacts
 from genbench.schema import Strict, load_toml
 from genbench.shards import ShardCache
@@ -102,7 +102,7 @@ class Shelf:
     def _fetched(self, name: str, published: PublishedReference, space: str) -> Path:
         spec = WeightFile(file=published.file, sha256=published.sha256, url=published.url)
         source = locate(spec, cache=self.cache)
-        home = self.cache / "references" / digest_file(source)
+        home = self.cache / "references" / _conversion(digest_file(source), published)
         path = home / reference_file(name, space)
         if not path.is_file():  # whoever began may have been killed between two spaces
             made = from_published(
@@ -119,6 +119,20 @@ class Shelf:
         if not path.is_file():
             raise _lacks(name, space)
         return path
+
+
+def _conversion(sha256: str, published: PublishedReference) -> str:
+    """Digest of everything that statistics converted from a file of that SHA-256 follow from."""
+    made_in = published_statistics.FORMATS.get(published.format, {})
+    return digest(
+        {
+            "source": sha256,
+            "format": published.format,
+            "n": published.n,
+            "spaces": {space: spaces.get(space).digest for space in made_in},
+            "version": VERSION,
+        }
+    )
 
 
 def _lacks(name: str, space: str) -> UsageError:

@@ -6,6 +6,7 @@ import functools
 import http.server
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,31 @@ def test_a_published_reference_is_fetched_and_converted_once(tmp_path: Path, add
         shelf.load("edm-set", {"effnet-lite0": spaces.get("effnet-lite0")})
     with pytest.raises(UsageError, match="no reference named 'edm-sett'"):
         shelf.load("edm-sett", wanted)
+
+
+def test_a_published_reference_is_converted_again_when_its_facts_or_its_space_change(
+    tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toml = tmp_path / "registry/references/edm-set.toml"
+    toml.parent.mkdir(parents=True)
+    says = 'format = "{}"\nfile = "set.npz"\nurl = "{}"\nn = {}\ndataset = "set"\nresolution = 32\n'
+    shelf = Shelf([tmp_path / "registry"], tmp_path / "cache")
+    wanted = {"inception-tf": spaces.get("inception-tf")}
+
+    toml.write_text(says.format("edm", address, 50_000))
+    first = shelf.load("edm-set", wanted)
+    toml.write_text(says.format("edm", address, 60_000))
+    assert shelf.load("edm-set", wanted).facts.n == {"inception-tf": 60_000}
+    toml.write_text(says.format("torch-fidelity", address, 50_000))
+    assert shelf.load("edm-set", wanted).by_space["inception-tf"].source["format"] == "torch-fidelity"
+
+    toml.write_text(says.format("edm", address, 50_000))
+    raised = replace(wanted["inception-tf"], version=2)
+    monkeypatch.setattr(spaces, "SPACES", {**spaces.SPACES, "inception-tf": raised})
+    assert shelf.load("edm-set", {"inception-tf": raised}).by_space["inception-tf"].space_digest == raised.digest
+    monkeypatch.undo()
+    assert shelf.load("edm-set", wanted).facts == first.facts
+    assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 4
 
 
 def test_build_then_score_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
