@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from genbench.digest import canonical
 from genbench.errors import ConfigError, UsageError, unknown
+from genbench.paths import first_of_each
 from genbench.schema import Strict, load_toml
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
@@ -272,17 +273,12 @@ def load_decoder(name: str, folders: Sequence[Path]) -> DecoderCard:
 
 def decoder_files(folders: Sequence[Path]) -> dict[str, Path]:
     """The file of each decoder by name, from the first registry that has it."""
-    files = {path.stem: path for folder in reversed(folders) for path in (folder / "decoders").glob("*.toml")}
-    return dict(sorted(files.items()))
+    return first_of_each(folders, "decoders/*.toml")
 
 
 def card_files(folders: Iterable[Path]) -> list[Path]:
     """The card of each method id, from the first folder that has it, by id; ``unavailable/`` comes after its folder."""
-    found: dict[str, Path] = {}
-    for folder in folders:
-        for path in [*sorted(folder.glob("*.toml")), *sorted(folder.glob("unavailable/*.toml"))]:
-            found.setdefault(path.stem, path)
-    return [found[stem] for stem in sorted(found)]
+    return list(first_of_each(folders, "*.toml", "unavailable/*.toml").values())
 
 
 def load_cards(folders: Sequence[Path]) -> dict[str, MethodCard]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from genbench import remote
@@ -34,6 +35,20 @@ def data_folders(kind: str, option: Path | None) -> list[Path]:
         if resolved.is_dir() and resolved not in found:
             found.append(resolved)
     return found
+
+
+def first_of_each(folders: Iterable[Path], *patterns: str) -> dict[str, Path]:
+    """The file of each name, its suffix left out, from the first folder that has it, there by the first pattern.
+
+    Sorted by name. What is hidden, as editors' locks are, and what is no file, such as a link that leads nowhere, is
+    passed over.
+    """
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in (path for pattern in patterns for path in folder.glob(pattern)):
+            if not path.name.startswith(".") and path.is_file():
+                found.setdefault(path.stem, path)
+    return dict(sorted(found.items()))
 
 
 def results_path(text: str) -> Path:

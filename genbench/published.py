@@ -24,6 +24,7 @@ from pydantic import BaseModel, Field, StringConstraints, field_validator, model
 from genbench.cards import Name
 from genbench.errors import ConfigError, UsageError, nearest, unknown
 from genbench.metrics.catalog import ALIASES, STATISTICS, Direction, parse
+from genbench.paths import first_of_each
 from genbench.schema import Strict, check
 from genbench.suites import LabelPolicy
 
@@ -381,12 +382,8 @@ def load_figures(folders: Sequence[Path]) -> list[Figure]:
 
     Raises `ConfigError` as `read_rows` does.
     """
-    files: dict[str, Path] = {}
-    for folder in folders:
-        for pattern in ("figures-*.csv", "fdr6.csv"):
-            for path in (folder / "published").glob(pattern):
-                files.setdefault(path.name, path)
-    return [figure for name in sorted(files) for figure in read_figures(files[name])]
+    files = first_of_each(folders, "published/figures-*.csv", "published/fdr6.csv")
+    return [figure for path in files.values() for figure in read_figures(path)]
 
 
 def figures_of(method: str, figures: Sequence[Figure]) -> list[Figure]:

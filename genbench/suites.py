@@ -10,6 +10,7 @@ from pydantic import Field
 
 from genbench.cards import Name
 from genbench.errors import ConfigError, UsageError, unknown
+from genbench.paths import first_of_each
 from genbench.schema import Strict, check_typed, read_toml
 
 LabelPolicy = Literal["balanced", "uniform", "empirical"]
@@ -117,11 +118,7 @@ def load_suite(path: Path) -> Suite | ReconstructionSuite:
 
 def suite_files(folders: Sequence[Path]) -> dict[str, Path]:
     """The file of each suite id, from the first folder that has it."""
-    found: dict[str, Path] = {}
-    for folder in folders:
-        for path in sorted(folder.glob("*.toml")):
-            found.setdefault(path.stem, path)
-    return dict(sorted(found.items()))
+    return first_of_each(folders, "*.toml")
 
 
 def find_suite(name: str, folders: Sequence[Path]) -> Suite:

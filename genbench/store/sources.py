@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from genbench.errors import StoreError
+from genbench.paths import first_of_each
 
 Kind = Literal["record", "card", "suite", "published"]
 
@@ -82,10 +83,6 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _named_files(folders: Sequence[Path], *patterns: str) -> Iterator[tuple[str, Stamp]]:
-    """The file of each name, from the first folder that has it, there by the first pattern."""
-    found: dict[str, Path] = {}
-    for folder in folders:
-        for path in (path for pattern in patterns for path in sorted(folder.glob(pattern))):
-            found.setdefault(path.stem, path.absolute())
-    for path in found.values():
-        yield str(path), _stamp(path.stat())
+    """The files of `genbench.paths.first_of_each`."""
+    for path in first_of_each(folders, *patterns).values():
+        yield str(path.absolute()), _stamp(path.stat())

@@ -63,6 +63,33 @@ def test_the_checkout_finds_its_own_registry_and_suites(monkeypatch, tmp_path):
         assert paths.data_folders(kind, None)[-1] == root / kind
 
 
+def test_the_first_folder_that_has_a_file_of_a_name_counts(tmp_path):
+    first, second = made(tmp_path / "first"), made(tmp_path / "second")
+    made(second / "more")
+    for file in ("first/b.toml", "second/b.toml", "second/a.toml", "second/more/a.toml", "second/more/c.toml"):
+        (tmp_path / file).touch()
+    folders = [tmp_path / "absent", first, second]
+    found = paths.first_of_each(folders, "*.toml", "more/*.toml")
+    assert list(found.items()) == [
+        ("a", second / "a.toml"),
+        ("b", first / "b.toml"),
+        ("c", second / "more/c.toml"),
+    ]
+
+
+def test_hidden_files_and_what_is_no_file_have_no_name(tmp_path):
+    first, second = made(tmp_path / "first"), made(tmp_path / "second")
+    (first / ".#a.toml").symlink_to("somebody@machine.1234:1")
+    (first / "._a.toml").touch()
+    (first / "a.toml").symlink_to("absent.toml")
+    made(first / "b.toml")
+    for name in ("a.toml", "b.toml", "target"):
+        (second / name).touch()
+    (second / "c.toml").symlink_to("target")
+    found = paths.first_of_each([first, second], "*.toml")
+    assert found == {name: second / f"{name}.toml" for name in "abc"}
+
+
 def test_results_and_cache_by_option_variable_and_default(places, monkeypatch):
     assert paths.results_folder(None) == Path("results")
     assert paths.cache_folder(None) == Path.home() / ".cache" / "genbench"

@@ -23,9 +23,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from genbench.cards import decoder_files, load_cards
 from genbench.errors import StoreError, UsageError
 from genbench.paths import data_folders
 from genbench.provenance import Provenance
+from genbench.published import load_figures
 from genbench.records import (
     Costs,
     ImageFacts,
@@ -40,6 +42,7 @@ from genbench.records import (
 )
 from genbench.store import Store
 from genbench.store.sources import Sources
+from genbench.suites import suite_files
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 REPOSITORY = Path(__file__).parents[2]
@@ -254,6 +257,21 @@ def test_the_scan_finds_what_record_files_finds(tmp_path: Path) -> None:
     found = {key.path for key in Sources(tmp_path, (), ()).scan()}
     assert found == {path.relative_to(tmp_path).as_posix() for path in record_files(tmp_path)}
     assert len(found) == 2
+
+
+def test_an_editors_lock_beside_a_card_is_no_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is a link that leads nowhere."""
+    registry, suites = tmp_path / "registry", tmp_path / "suites"
+    for folder in (registry, registry / "unavailable", registry / "decoders", registry / "published", suites):
+        folder.mkdir()
+        for name in (".#a.toml", ".#a.csv", ".#figures-a.csv", "b.toml"):
+            (folder / name).symlink_to("somebody@machine.1234:1")
+    write_record(make_record(1), tmp_path / "results")
+    with Store.open(tmp_path / "results", registry=[registry], suites=[suites]) as store:
+        assert store.query("SELECT kind FROM files").rows == [("record",)]
+    assert load_cards([registry]) == decoder_files([registry]) == suite_files([suites]) == {}
+    assert load_figures([registry]) == []
+    assert capsys.readouterr().err == ""
 
 
 RECORDS = [
