@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -313,7 +314,6 @@ def _evidence(block: Block, features: Features, extraction: Extraction, engine: 
 
 
 def _costs(block: Block, features: Features, wall: float) -> Costs:
-    n = sum(shard.size for shard in block.subject.shards[: len(features.facts)])
     complete = len(features.facts) == len(block.subject.shards)
     costs = [facts["costs"] for facts in features.facts]
     known = costs[0] if costs else {}
@@ -327,13 +327,19 @@ def _costs(block: Block, features: Features, wall: float) -> Costs:
         flops_per_image=known.get("flops"),
         bops_per_image=known.get("bops"),
         packed_weight_bytes=known.get("weight_bytes"),
-        seconds_per_image=sum(f["making_seconds"] for f in features.facts) / n if complete else None,
-        extraction_seconds_per_image=sum(f["extracting_seconds"] for f in features.facts) / n if complete else None,
+        seconds_per_image=sum(f["making_seconds"] for f in features.facts) / block.n if complete else None,
+        extraction_seconds_per_image=sum(map(_extraction, features.facts)) / block.n if complete else None,
         workers=len(set(workers)) if None not in workers else None,
         utilisation=features.utilisation,
         peak_memory_bytes=max(peaks, default=None),
         wall_seconds=wall,
     )
+
+
+def _extraction(facts: Mapping[str, Any]) -> float:
+    """Seconds that a shard's features took, in all spaces; older caches say it of the latest pass alone."""
+    passes: Mapping[str, float] = facts.get("passes", {"": facts["extracting_seconds"]})
+    return sum(passes.values())
 
 
 def _scale(resolution: int) -> int:

@@ -48,6 +48,19 @@ def split(first: int, count: int, size: int | None = None) -> list[Shard]:
     return [Shard(first + start, min(size, count - start)) for start in range(0, count, size)]
 
 
+def covering(shards: Sequence[Shard], first: int, count: int) -> tuple[Shard, ...] | None:
+    """Shards that follow one another from image `first` and hold `count` images or more; none where some are missing.
+
+    Runs of other lengths and with shards of other sizes leave shards of the same images beside one another.
+    """
+    chains: dict[int, tuple[Shard, ...]] = {first: ()}
+    for shard in sorted(shards):
+        if shard.first in chains:
+            chains.setdefault(shard.first + shard.size, (*chains[shard.first], shard))
+    ends = [end for end in chains if end >= first + count]
+    return chains[min(ends)] if ends else None
+
+
 class Entry(NamedTuple):
     """What the cache holds of one set of images."""
 

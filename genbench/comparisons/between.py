@@ -18,7 +18,7 @@ from genbench.errors import UsageError
 from genbench.metrics.catalog import parse
 from genbench.metrics.measure import measure
 from genbench.metrics.reference import Reference
-from genbench.shards import ShardCache, space_folder
+from genbench.shards import ShardCache, covering, space_folder
 
 
 class Distance(NamedTuple):
@@ -68,9 +68,9 @@ def _distance(one: Measured, other: Measured, metric: str, block: int, cache: Sh
 
 
 def _features(run: Measured, block: Block, space: str, digest: str, cache: ShardCache) -> npt.NDArray[np.float32]:
-    folder = space_folder(space, digest)
-    shards = cache.shards(block.images_digest, folder)
-    if sum(shard.size for shard in shards) < block.n:
+    folder, first = space_folder(space, digest), block.first_seed or 0
+    shards = covering(cache.shards(block.images_digest, folder), first, block.n)
+    if shards is None:
         raise UsageError(
             f"{run.name}: features in {space} are no longer in the cache",
             hint="run the suite again: the same command fills the cache",

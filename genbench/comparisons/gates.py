@@ -76,11 +76,13 @@ def hold(
     Runs, those whose name fits the glob `runs`, are matched by name, under one protocol; `cache` is the folder below
     which each image's influence lies.
 
-    Raises `UsageError` when nothing was measured, there are no gates, or a gate names a metric that no run has.
+    Raises `UsageError` when nothing was measured, there are no gates, or a gate names a metric or a run that is not
+    there.
     """
     if not gates:
         raise UsageError(f"suite {suite} has no gates", hint="add [[gates]] to its file, or name some: --gate fid=1.05")
-    measured = [r for r in _counted(store, suite, precision, only_current=True) if fnmatchcase(r.name, runs)]
+    everything = _counted(store, suite, precision, only_current=True)
+    measured = [run for run in everything if fnmatchcase(run.name, runs)]
     if not measured:
         what = f"suite {suite}" if runs == "*" else f"{runs} under suite {suite}"
         raise UsageError(f"{store.file.parent}: no results of {what}", hint=f"`genbench run {suite}`")
@@ -92,6 +94,10 @@ def hold(
     for gate in gates:
         metric = gate.metric if gate.metric == THROUGHPUT else parse(gate.metric).id
         chosen = [run for run in measured if fnmatchcase(run.name, gate.runs)]
+        if not any(fnmatchcase(run.name, gate.runs) for run in everything):
+            raise unknown("run", gate.runs, {run.name for run in everything}, where=f"the results of suite {suite}")
+        if not chosen:
+            continue
         if metric == THROUGHPUT:
             results += [_throughput(run, gate, baseline) for run in chosen]
             continue
@@ -99,6 +105,8 @@ def hold(
         if not having:
             raise unknown("metric", metric, _metrics(measured), where=f"the results of suite {suite} ({gate.runs})")
         results += [_quality(run, metric, gate, earlier.get(run.name, []), influences, confidence) for run in having]
+    if not results:
+        raise UsageError(f"no gate of suite {suite} is of {runs}", hint="name one: --gate fid=1.05")
     return results
 
 

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
+from genbench import console
+from genbench.errors import GenbenchError
+
 
 class Behind:
     """Does one thing at a time, so that no more than one finished shard waits in memory; a context manager."""
@@ -18,12 +21,14 @@ class Behind:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Wait for what was begun, and raise what it raised unless something else was raised already."""
+        """Wait for what was begun, and raise what it raised; beside another error, say so."""
+        self._thread.shutdown()
         try:
+            self._finish()
+        except GenbenchError as error:
             if kind is None:
-                self._finish()
-        finally:
-            self._thread.shutdown()
+                raise
+            console.warn(str(error))
 
     def do(self, action: Callable[[], None]) -> None:
         """Begin it once what came before is done; raises what that raised."""

@@ -92,6 +92,12 @@ class Job(NamedTuple):
 
     def keep(self, shard: Shard, made: Made, cache: ShardCache) -> None:
         """Write one shard. Raises `StoreError` when the cache cannot be written."""
-        cache.write_facts(self.digest, shard, made.facts)
+        cache.write_facts(self.digest, shard, made.facts | {"passes": self._passes(shard, made, cache)})
         for space, array in made.arrays.items():
             cache.write(self.digest, self.folders[space], shard, array)
+
+    def _passes(self, shard: Shard, made: Made, cache: ShardCache) -> dict[str, float]:
+        """Seconds of extraction by the spaces of a pass: a shard may be completed in other spaces later."""
+        earlier = (cache.read_facts(self.digest, shard) or {}).get("passes", {})
+        kept = {names: seconds for names, seconds in earlier.items() if not made.arrays.keys() & names.split()}
+        return {**kept, " ".join(sorted(made.arrays)): made.facts["extracting_seconds"]}

@@ -9,6 +9,7 @@ import pytest
 
 from genbench.metrics.frechet import frechet_distance_of_moments
 from genbench.metrics.moments import Moments
+from genbench.shards import Shard, ShardCache
 
 RUNS = ("tiny@ode2", "tiny@ode3-cfg2")
 
@@ -35,3 +36,14 @@ def test_features_that_are_gone_are_told(measured_copy, genbench):
     error, hint = compared(measured_copy, genbench).problem(2)
     assert "no longer in the cache" in error
     assert "the same command" in hint
+
+
+def test_shards_that_other_runs_left_beside_them_are_not_mixed_in(measured_copy, genbench):
+    expected = compared(measured_copy, genbench, "--format", "csv").ok().out
+    for record in measured_copy.records():
+        for space in (measured_copy.features / record.images.digest).glob("*-*"):
+            cache = ShardCache(measured_copy.cache)
+            (shard,) = cache.shards(record.images.digest, space.name)
+            first = cache.read(record.images.digest, space.name, shard)[:5]
+            cache.write(record.images.digest, space.name, Shard(shard.first, 5), first)
+    assert compared(measured_copy, genbench, "--format", "csv").ok().out == expected

@@ -13,7 +13,10 @@ from xml.etree import ElementTree
 import pytest
 
 from genbench.cli.main import run
+from genbench.comparisons.check import check
 from genbench.digest import digest
+from genbench.errors import UsageError
+from genbench.suites import find_suite
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Add
@@ -145,6 +148,23 @@ def test_seconds_are_held_against_the_same_hardware_only(world: World, add: Add)
         add(world.results, number, "toy@a", {FD: (1.0, 0.1)}, costs=costs, provenance={"device": device})
         assert world.verdicts(*gate) == {("toy@a", "seconds_per_image"): verdict}
     assert "C" in world.check(*gate).out
+
+
+@pytest.mark.parametrize("metric", ["fid", "seconds_per_image"])
+def test_a_gate_of_runs_that_there_are_not_is_no_gate_that_is_passed(world: World, add: Add, metric: str) -> None:
+    for folder in (world.baseline, world.results):
+        add(folder, 1, "toy@a", {FD: (100.0, 1.0)}, costs={"seconds_per_image": 1.0})
+        add(folder, 2, "toy@b", {FD: (100.0, 1.0)}, costs={"seconds_per_image": 1.0})
+    suite = world.root / "suites" / "quick.toml"
+    gate = f'\n[[gates]]\nmetric = "{metric}"\nfactor = 1.1\nruns = "toy@{{}}"\n'
+    suite.write_text(SUITE + gate.format("c*"))
+    answer = world.check()
+    assert answer.code == 2
+    assert "no run named 'toy@c*'" in answer.err
+    suite.write_text(SUITE.partition("[[gates]]")[0] + gate.format("b"))
+    assert world.verdicts() == {("toy@b", "seconds_per_image" if metric != "fid" else FD): "same"}
+    with pytest.raises(UsageError, match="no gate of suite quick is of toy@a"):
+        check(find_suite("quick", [suite.parent]), str(world.baseline), results=world.results, runs="toy@a")
 
 
 def test_an_archive_serves_as_the_baseline(world: World, add: Add, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch.distributed import HashStore
 
 from genbench.engine.engines import open_engine
-from genbench.engine.job import Job
+from genbench.engine.job import PIXELS, Job
 from genbench.engine.local import Local
 from genbench.engine.making import Worker
 from genbench.engine.ranks import Ranks
@@ -155,6 +155,29 @@ def test_a_shard_that_cannot_be_written_ends_the_run_whichever_it_is(tmp_path, s
     with pytest.raises(StoreError, match="no room"):
         Local().fill(job(), Full(tmp_path, shard), lambda images: None)
     assert f"{shard.stem}.npy" not in shards(tmp_path)
+
+
+def test_a_shard_that_cannot_be_written_is_told_beside_an_error_of_the_next_one(tmp_path, capsys):
+    with pytest.raises(FeatureError, match="image 5"):
+        Local().fill(job(Means(bad=5)), Full(tmp_path, SHARDS[0]), lambda images: None)
+    assert "no room" in capsys.readouterr().err
+
+
+def test_a_shard_that_is_completed_in_another_space_keeps_what_the_first_pass_took(tmp_path):
+    cache = ShardCache(tmp_path)
+
+    def passes(*spaces):
+        plan = Plan((Work(SHARDS[0], spaces),), 4)
+        one = job()._replace(plan=plan, folders={"mean": "mean-0", PIXELS: PIXELS})
+        Local().fill(one, cache, lambda images: None)
+        return cache.read_facts("d", SHARDS[0])["passes"]
+
+    first = passes("mean")
+    assert list(first) == ["mean"]
+    both = passes(PIXELS)
+    assert both["mean"] == first["mean"]
+    assert set(both) == {"mean", PIXELS}
+    assert set(passes("mean", PIXELS)) == {f"mean {PIXELS}"}
 
 
 class Meeting(Colours):

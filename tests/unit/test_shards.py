@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from genbench.errors import FeatureError, StoreError
 from genbench.files import temporary_name
-from genbench.shards import MAGIC, SHARD_IMAGES, TRAILER, Shard, ShardCache, joined, space_folder, split
+from genbench.shards import MAGIC, SHARD_IMAGES, TRAILER, Shard, ShardCache, covering, joined, space_folder, split
 
 SHARD = Shard(2000, 5)
 ARRAY = np.arange(5 * 7, dtype=np.float32).reshape(5, 7)
@@ -194,3 +194,13 @@ def test_features_that_follow_the_size_of_images_need_one_size():
     assert np.array_equal(joined("pixels/haar4", [wide, narrow]), np.concatenate([wide, narrow]))
     with pytest.raises(FeatureError, match="pixels/haar4 follows the size of the image, and the images are of several"):
         joined("pixels/haar4", [wide, np.ones((4, 3, 6))])
+
+
+def test_shards_of_runs_of_other_lengths_are_told_apart():
+    whole, limited, others = split(0, 2500), split(0, 100), split(0, 2500, 700)
+    found = covering([*limited, *others, *whole], 0, 2500)
+    assert sum(shard.size for shard in found) == 2500
+    assert [shard.first for shard in found[1:]] == [shard.first + shard.size for shard in found[:-1]]
+    assert covering([*limited, *whole[1:]], 0, 2500) is None
+    assert covering(limited, 0, 101) is None
+    assert covering([*whole, *split(5000, 2500)], 5000, 2500) == tuple(split(5000, 2500))
