@@ -55,7 +55,7 @@ class Work(NamedTuple):
 
 
 def moments_in_batches(sides: Sides) -> float:
-    """FD as a run makes it: moments added up batch by batch."""
+    """FD of moments added up batch by batch, the value alone; a run takes the next, of all features at once."""
     total = Moments.from_features(sides.generated[:_BATCH])
     for start in range(_BATCH, len(sides.generated), _BATCH):
         total = total + Moments.from_features(sides.generated[start : start + _BATCH])
@@ -68,7 +68,7 @@ def scores(sides: Sides) -> float:
 
 
 WORKS = (
-    Work("FD", moments_in_batches),
+    Work("FD, moments alone", moments_in_batches),
     Work("FD with its standard error", lambda sides: frechet_distance(sides.generated, sides.moments)),
     Work("IS", scores),
     Work("KD, 100 subsets of 1,000", lambda sides: kernel_distance_of_subsets(sides.generated, sides.reference)),
