@@ -94,8 +94,10 @@ def sentence(check: Check) -> str:
         for outcome in Outcome
         if (count := sum(result.outcome is outcome for result in check.results))
     ]
-    passed = "failed" if check.failed else "passed"
-    return f"Check of suite {check.suite} against {cell(check.baseline)} {passed}: {', '.join(counts)}."
+    said = f"Check of suite {check.suite} against {cell(check.baseline)}"
+    if all(result.outcome is Outcome.NO_BASELINE for result in check.results):
+        return f"{said}{' failed' if check.failed else ''}: nothing was compared, {', '.join(counts)}."
+    return f"{said} {'failed' if check.failed else 'passed'}: {', '.join(counts)}."
 
 
 def _meaning(check: Check) -> str:
