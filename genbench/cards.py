@@ -10,11 +10,22 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from genbench.digest import canonical
 from genbench.errors import ConfigError, UsageError, unknown
+from genbench.files import stays_inside
 from genbench.paths import first_of_each
 from genbench.schema import Strict, load_toml
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._+-]*$")]
 """Lower-case letters, digits and ``. _ + -``: names become folders and the two sides of ``variant@preset``."""
+
+
+def _stays_inside(value: str) -> str:
+    if not stays_inside(value):
+        raise ValueError("should be a file name inside the weights folder")
+    return value
+
+
+FileName = Annotated[str, AfterValidator(_stays_inside)]
+"""Of a file from outside; may have folders, with forward slashes."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Scalar = bool | int | float | str | None
@@ -36,7 +47,7 @@ NetworkArguments = Annotated[dict[str, Any], AfterValidator(_has_digest)]
 class Weights(Strict):
     """One weight file: what it is called, where it comes from, what it must hash to."""
 
-    file: str
+    file: FileName
     """File name in the cache and in ``registry/weights``."""
     sha256: Sha256 | None = None
     """Pinned at first use, and said so, when the authors publish no digest."""

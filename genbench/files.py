@@ -1,4 +1,4 @@
-"""Files that are complete or as they were."""
+"""Files that are complete or as they were, and names that they may have."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import quote
 
 ABANDONED = 3600.0
@@ -73,6 +73,16 @@ def write_atomically(path: Path, *parts: bytes | bytearray | memoryview) -> None
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def stays_inside(name: str) -> bool:
+    """Whether a file name with folders, by forward slashes, leads to a file inside the folder it is looked for in.
+
+    On every system: ``..``, ``/x``, ``a\\b`` and ``C:x`` do not, and neither does what no file can be called.
+    """
+    path = PurePosixPath(name)
+    leaves = path.is_absolute() or ".." in path.parts or "\\" in name or PureWindowsPath(name).drive
+    return bool(path.name) and name.isprintable() and not leaves
 
 
 def portable_name(name: str) -> str:

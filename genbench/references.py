@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from genbench import console, published_statistics
-from genbench.cards import Sha256
+from genbench.cards import FileName, Sha256
 from genbench.digest import digest, digest_file
 from genbench.errors import FeatureError, UsageError, unknown
 from genbench.evaluation import Extraction, gather, plan_subject, stored_images
@@ -48,7 +48,7 @@ class PublishedReference(Strict):
 
     format: str
     """One of `genbench.published_statistics.FORMATS`."""
-    file: str
+    file: FileName
     """File name in the cache."""
     url: str
     sha256: Sha256 | None = None

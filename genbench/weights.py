@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from genbench.digest import canonical_safetensors, digest_file
 from genbench.download import DownloadError, fetch
 from genbench.errors import UsageError, WeightsError
-from genbench.files import write_atomically
+from genbench.files import stays_inside, write_atomically
 from genbench.paths import data_folders
 from genbench.pickles import is_pickle, read_networks
 from genbench.torchscript import is_torchscript, read_tensors
@@ -74,8 +74,7 @@ class WeightFile:
     licence: str | None = None
 
     def __post_init__(self) -> None:
-        path = PurePosixPath(self.file)
-        if path.is_absolute() or ".." in path.parts or not path.name or "\\" in self.file:
+        if not stays_inside(self.file):
             raise ValueError(f"{self.file!r} is not a file name inside the weights folder")
 
 

@@ -92,6 +92,7 @@ def test_a_suite_that_is_not_valid_is_told_by_file_and_key(
         ("steps = 3", "stpes = 3", "unknown key 'stpes'", "did you mean steps"),
         ('default_preset = "ode2"', 'default_preset = "ode1"', "preset 'ode1' is not one of ode2, ode3-cfg2, sde2", ""),
         ("hidden_size = 32", "hidden_siez = 32", "unknown key 'hidden_siez'", "did you mean hidden_size"),
+        ('file = "tiny', 'file = "../tiny', "variants.tiny.weights.file: should be a file name inside the weights", ""),
         ("[method]", "[method", "not valid TOML", ""),
     ],
 )  # fmt: skip

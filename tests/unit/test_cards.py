@@ -86,6 +86,15 @@ OFFICIAL = ("variants", "sit-xl2-256")
         (("variants", "A@B"), DATA["variants"]["sit-emoji32"], "variants.A@B: String should match", ""),
         (("variants",), {}, "content: has either variants or, in method.unavailable", ""),
         ((*OFFICIAL, "weights", "sha256"), "ABC", "variants.sit-xl2-256.weights.sha256: String should match", ""),
+        *(
+            (
+                (*OFFICIAL, "weights", "file"),
+                name,
+                f"variants.sit-xl2-256.weights.file: should be a file name inside the weights folder, not {name!r}",
+                "",
+            )
+            for name in ("../x.pt", "/x.pt", "a/../../x.pt", "a\\x.pt", "C:x.pt", "a\0.pt", "")
+        ),
         (
             (*EMOJI, "network", "mlp_ratio"),
             float("nan"),

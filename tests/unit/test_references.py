@@ -14,7 +14,7 @@ import pytest
 
 from genbench import published_statistics
 from genbench.cli.main import run
-from genbench.errors import FeatureError, UsageError
+from genbench.errors import ConfigError, FeatureError, UsageError
 from genbench.features import spaces
 from genbench.images import emoji32
 from genbench.metrics.reference import Reference
@@ -158,6 +158,14 @@ def test_a_published_reference_is_converted_again_when_its_facts_or_its_space_ch
     monkeypatch.undo()
     assert shelf.load("edm-set", wanted).facts == first.facts
     assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 4
+
+
+def test_a_published_reference_stays_inside_the_cache(tmp_path: Path) -> None:
+    toml = tmp_path / "references/edm-set.toml"
+    toml.parent.mkdir()
+    toml.write_text('format = "edm"\nfile = "../x"\nurl = "http://x"\nn = 5\ndataset = "set"\nresolution = 32\n')
+    with pytest.raises(ConfigError, match=r"edm-set\.toml: file: should be a file name inside .*, not '\.\./x'"):
+        Shelf([tmp_path], tmp_path / "cache").load("edm-set", {"inception-tf": spaces.get("inception-tf")})
 
 
 def test_build_then_score_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
