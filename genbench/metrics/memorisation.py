@@ -17,7 +17,7 @@ from genbench.metrics.neighbours import Bools, nearest
 from genbench.metrics.precision_recall import proportion_stderr
 
 _ROWS = 512
-_FEWEST = 20
+_TOO_FEW = 20
 
 
 def authentic(generated: Features, training: Features, *, device: str = "cpu") -> Bools:
@@ -69,9 +69,9 @@ def copying_score(
 
     In up to 64 principal components of the training set, cut into 3 cells by k-means (seeded), each image's distance to
     the nearest training image of its cell; in each cell the z-score of the Mann-Whitney U of generated against held-out
-    distances; their mean by the cell's share of held-out images. Cells with fewer than 20 generated images, or with no
-    held-out one, are left out. Raises `FeatureError` if none is left, and for features that are too few, not finite or
-    of different widths.
+    distances; their mean by the cell's share of held-out images. Cells with 20 generated images or fewer, or with no
+    held-out one, are left out. Settings, and the bound of 20 that is itself left out, are those of dgm-eval and fld.
+    Raises `FeatureError` if no cell is left, and for features that are too few, not finite or of different widths.
     """
     sides = {"generated": generated, "training": training, "held-out": held_out}
     for name, side in sides.items():
@@ -84,7 +84,7 @@ def copying_score(
     scores, weights = [], []
     for cell in range(cells):
         inside = {name: projected[name][cell_of[name] == cell] for name in sides}
-        if len(inside["generated"]) < _FEWEST or not len(inside["held-out"]) or not len(inside["training"]):
+        if len(inside["generated"]) <= _TOO_FEW or not len(inside["held-out"]) or not len(inside["training"]):
             continue
         distances = [
             nearest(inside[name], 1, among=inside["training"]).squares[:, 0] for name in ("generated", "held-out")
@@ -93,18 +93,21 @@ def copying_score(
         weights.append(len(inside["held-out"]))
     if not scores:
         raise FeatureError(
-            f"C_T: no cell holds {_FEWEST} of {len(generated)} generated images and a held-out one",
+            f"C_T: no cell holds more than {_TOO_FEW} of {len(generated)} generated images and a held-out one",
             hint="generate more images",
         )
     return float(np.average(scores, weights=weights))
 
 
 def _mann_whitney_z(x: Float64, y: Float64) -> float:
-    """z of how often an x is above a y, ties counting half; no correction of the variance for ties."""
+    """z of how often an x is above a y, ties counting half; no correction of the variance for ties.
+
+    The continuity correction is that of Meehan et al.'s code: half a pair upwards, whichever side the value is of.
+    """
     ordered = np.sort(y)
     below = np.searchsorted(ordered, x, "left").sum() + np.searchsorted(ordered, x, "right").sum()
     n, m = len(x), len(y)
-    return float((below / 2 - n * m / 2) / (n * m * (n + m + 1) / 12) ** 0.5)
+    return float((below / 2 - n * m / 2 + 0.5) / (n * m * (n + m + 1) / 12) ** 0.5)
 
 
 def measure_authpct(comparison: Comparison) -> Measurement:

@@ -43,6 +43,7 @@ MEMORISATION = (
         bias="a z-score: where distances differ it grows with the number of images",
         cost="64 components and 3 cells of the training set; pairs within a cell",
         entry="genbench.metrics.memorisation:measure_c_t",
+        version=2,
         home="dinov2-l-dgm",
     ),
 )
