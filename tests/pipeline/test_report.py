@@ -233,6 +233,28 @@ def test_what_sampling_would_take_too_long_is_said(measured_copy: World, tmp_pat
     notes = Page(tmp_path / "html" / "index.html").notes()
     assert "sampling 8 of them again takes about" in notes
     assert "--sampling-seconds" in notes
+    tiles = influential_tiles(tmp_path / "html")
+    assert len(tiles) == 8 * len(RUNS)
+    for tile in tiles:
+        assert re.match(
+            r'\s*<div class="absent"[^>]*: not drawn">not drawn</div>\s*<small>training image</small>', tile
+        )
+        assert len(re.findall(r'<img [^>]*alt="training image \d+"', tile)) == tile.count("<img") == 1
+
+
+def influential_tiles(report: Path) -> list[str]:
+    """The cells of the gallery of influential images."""
+    section = (report / "index.html").read_text().partition('id="influential-images"')[2].partition("</section>")[0]
+    return re.findall(r"<td>(.*?)</td>", section, flags=re.DOTALL)
+
+
+def test_a_drawn_image_stands_over_its_training_image_which_is_called_so(written: Path) -> None:
+    for tile in influential_tiles(written):
+        drawn, said, real = tile.partition("<small>training image</small>")
+        assert said
+        assert re.search(r'alt="tiny@[a-z0-9-]+, seed \d+"', drawn)
+        assert 'alt="training image ' in real
+        assert "not drawn" not in tile
 
 
 def test_weights_that_changed_sample_nothing(measured_copy: World, tmp_path: Path) -> None:

@@ -184,13 +184,12 @@ class _Rows:
     def _tile(
         self, run: str, image: Influential, name: str, picture: Picture | None, neighbour: Neighbour | None
     ) -> Tile:
-        seen = [] if picture is None else [(picture, f"{run}, seed {image.seed}")]
-        lines = [f"{image.influence:+.3g}", f"seed {image.seed}", name]
+        lines, real = [f"{image.influence:+.3g}", f"seed {image.seed}", name], None
         if neighbour is not None:
             if neighbour.image is not None:
-                seen.append((self._picture(neighbour.image), f"training image {neighbour.place}"))
+                real = (self._picture(neighbour.image), f"training image {neighbour.place}")
             lines.append(f"training {neighbour.place}, at {neighbour.distance:.3g}")
-        return Tile(tuple(seen), tuple(filter(None, lines)))
+        return Tile(((picture, f"{run}, seed {image.seed}"),), tuple(filter(None, lines)), real)
 
     @staticmethod
     def _datum(run: str, place: int, image: Influential, name: str, neighbour: Neighbour | None) -> Record:

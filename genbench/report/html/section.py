@@ -18,10 +18,13 @@ _NAMED = 5
 class Tile(NamedTuple):
     """An image of a gallery with what is said of it."""
 
-    pictures: tuple[tuple[Picture, str], ...]
-    """Thumbnails, one above the other, each with the text for those who do not see it."""
+    pictures: tuple[tuple[Picture | None, str], ...]
+    """Thumbnails, one above the other, each with the text for those who do not see it; None for an image that was not
+    drawn, whose place is kept."""
     lines: tuple[str, ...]
     """Below them."""
+    training: tuple[Picture, str] | None = None
+    """A training image, shown below the thumbnails and called so."""
 
 
 class Gallery(NamedTuple):
