@@ -70,7 +70,7 @@ def _fetch_part(url: str, part: Path, *, retries: int, pause: float) -> None:
                 if error.code not in _TRANSIENT:
                     raise DownloadError(f"{url} answered {error.code} {error.reason}") from error
                 failure = f"{error.code} {error.reason}"
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, http.client.HTTPException, ValueError) as error:  # the last of headers that are nonsense
                 failure = str(getattr(error, "reason", error)) or type(error).__name__
             else:
                 return
@@ -142,7 +142,10 @@ class _HttpRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def _require_http(url: str) -> None:
-    scheme = urllib.parse.urlsplit(url).scheme
+    try:
+        scheme = urllib.parse.urlsplit(url).scheme
+    except ValueError as error:
+        raise DownloadError(f"{url} is not an address ({error})") from error
     if scheme not in ("http", "https"):
         raise DownloadError(f"{url} is not an http or https address, and is not followed")
 

@@ -41,6 +41,8 @@ class Site:
     """Bytes after which each of the next connections ends."""
     fail_with: list[int] = field(default_factory=list)
     redirect: str | None = None
+    length: str | None = None
+    """What it says that the length is, where not the truth."""
     ranges: list[str | None] = field(default_factory=list)
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
@@ -64,7 +66,7 @@ class Site:
             request.end_headers()
             return
         request.send_response(206 if start else 200)
-        request.send_header("Content-Length", str(len(self.body) - start))
+        request.send_header("Content-Length", self.length or str(len(self.body) - start))
         request.send_header("ETag", self.etag)
         request.end_headers()
         stop = start + self.break_after.pop(0) if self.break_after else None
@@ -165,6 +167,24 @@ def test_a_redirect_out_of_the_web_is_refused(site, tmp_path, scheme):
     with pytest.raises(DownloadError, match=r"not followed|not allowed"):
         fetch(f"{site.address}/moved", tmp_path / "x", sha256=None, pause=0)
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("address", ["http://[x/", f"http://{'a' * 70}.com/"])
+def test_a_redirect_to_what_is_no_address_is_an_error(site, tmp_path, address):
+    site.redirect = address
+    with pytest.raises(DownloadError, match=r"could not be fetched in 2 tries \(.+\)"):
+        fetch(f"{site.address}/moved", tmp_path / "x", sha256=None, retries=1, pause=0)
+
+
+def test_a_length_that_is_no_number_is_an_error(site, tmp_path):
+    site.length = "5, 5"
+    with pytest.raises(DownloadError, match=r"could not be fetched in 2 tries \(.*'5, 5'\)"):
+        fetch(f"{site.address}/x", tmp_path / "x", sha256=None, retries=1, pause=0)
+
+
+def test_what_is_no_address_is_refused(tmp_path):
+    with pytest.raises(DownloadError, match=r"http://\[x is not an address"):
+        fetch("http://[x", tmp_path / "x", sha256=None)
 
 
 def test_an_address_out_of_the_web_is_refused(tmp_path):
