@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _TORCH_SAVE = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """The magic number with which files of ``torch.save`` from before torch 1.6 begin, itself a pickle."""
 
+NAME_LIMIT = 2**22
+"""Characters that the names of a file's tensors and modules may have together: networks have thousands of names."""
+
 
 def is_pickle(path: Path) -> bool:
     """Whether the file is a pickle of protocol 2 or above that ``torch.save`` did not write."""
@@ -36,7 +39,10 @@ def read_networks(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         root = _Reader(file, path.stat().st_size).load()
     networks = {"": root} if _parts(root) else root if isinstance(root, Mapping) else {}
-    found = {str(name): dict(_named_tensors(value)) for name, value in networks.items() if _parts(value)}
+    names = Names()
+    found = {
+        names.below("", name): dict(_named_tensors(value, names)) for name, value in networks.items() if _parts(value)
+    }
     if not found:
         raise ValueError(f"the pickle holds no network but {type(root).__name__}")
     return found.get("", found)
@@ -72,6 +78,26 @@ class BoundedUnpickler(pickle._Unpickler):
 
     A pickle of ten bytes can name 2^32 there.
     """
+
+
+class Names:
+    """The dotted names of one file's tensors, of `NAME_LIMIT` characters together.
+
+    Modules may share their parts and names may be long, each of which a pickle says in a few bytes: twenty modules,
+    each twice in the next one, name a million tensors.
+    """
+
+    def __init__(self) -> None:
+        self._left = NAME_LIMIT
+
+    def below(self, prefix: str, name: Any) -> str:
+        """`name` after `prefix`. Raises `pickle.UnpicklingError` for what is no text, and beyond the limit."""
+        if not isinstance(name, str):
+            raise pickle.UnpicklingError(f"a {type(name).__name__} stands for the name of a tensor or a module")
+        self._left -= len(prefix) + len(name) + 1
+        if self._left < 0:
+            raise pickle.UnpicklingError(f"the names of its tensors have more than {NAME_LIMIT:,} characters")
+        return prefix + name
 
 
 class _Reader(BoundedUnpickler):
@@ -135,7 +161,7 @@ def _parts(value: Any) -> Mapping[str, Any] | None:
     return state if isinstance(state, Mapping) and "_parameters" in state and "_modules" in state else None
 
 
-def _named_tensors(module: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+def _named_tensors(module: Any, names: Names, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
     """Parameters and persistent buffers by dotted name, as ``state_dict`` orders them."""
     parts = _parts(module)
     if parts is None:
@@ -144,6 +170,6 @@ def _named_tensors(module: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]
     buffers = {name: value for name, value in parts["_buffers"].items() if name not in transient}
     for name, value in {**parts["_parameters"], **buffers}.items():
         if value is not None:
-            yield prefix + name, value
+            yield names.below(prefix, name), value
     for name, child in parts["_modules"].items():
-        yield from _named_tensors(child, f"{prefix}{name}.")
+        yield from _named_tensors(child, names, names.below(prefix, name) + ".")

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from genbench.pickles import BoundedUnpickler
+from genbench.pickles import BoundedUnpickler, Names
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +52,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         if len(roots) != 1:
             raise ValueError(f"{len(roots)} object trees in the archive instead of one")
         module = _TreeReader(archive, roots[0]).load()
-    return dict(_named_tensors(module))
+    return dict(_named_tensors(module, Names()))
 
 
 class _Object:
@@ -100,11 +100,11 @@ def _view(storage: Tensor, offset: int, size: Sequence[int], stride: Sequence[in
     return storage.as_strided(size, stride, offset)
 
 
-def _named_tensors(module: _Object, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+def _named_tensors(module: _Object, names: Names, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
     import torch
 
     for name, value in vars(module).items():
         if isinstance(value, torch.Tensor):
-            yield prefix + name, value
+            yield names.below(prefix, name), value
         elif isinstance(value, _Object):
-            yield from _named_tensors(value, f"{prefix}{name}.")
+            yield from _named_tensors(value, names, names.below(prefix, name) + ".")

@@ -94,6 +94,14 @@ def deflated_checkpoint() -> bytes:
     return zip_of(files | {next(name for name in files if "/data/" in name): bytes(2**29)})
 
 
+def shared_parts(levels: int) -> bytes:
+    """A pickled network in which each level holds the next one twice."""
+    part = torch.nn.Linear(1, 1)
+    for _ in range(levels):
+        part = torch.nn.Sequential(part, part)
+    return pickle.dumps(part, 2)
+
+
 IMAGES: dict[str, Callable[[Path], bytes]] = {
     "header.png": lambda _: png(60_000, 60_000),
     "profile.png": lambda _: png(32, 32, chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2**29)))),
@@ -113,6 +121,7 @@ WEIGHTS: dict[str, Callable[[], bytes]] = {
     "memo.pkl": lambda: b"\x80\x04Nr" + (2**29).to_bytes(4, "little") + b".",
     "bytes.pkl": lambda: b"\x80\x04\x8e" + (2**40).to_bytes(8, "little"),
     "loop.pkl": lambda: pickle.dumps([bytearray(8)] * 9, 2),
+    "shared.pkl": lambda: shared_parts(24),
     "deflated.pt": deflated_checkpoint,
     "expanded.pt": expanded,
     "header.safetensors": lambda: (2**40).to_bytes(8, "little") + b"{}",

@@ -152,6 +152,41 @@ def test_which_files_are_pickles(tmp_path):
         load_tensors(path)
 
 
+def test_modules_that_stand_in_several_places_have_all_their_names(write):
+    part = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    made = nn.Sequential(part, nn.Sequential(part), part)
+    assert same(load_tensors(write({"ema": made}), key="ema"), made.state_dict())
+
+
+def nested(levels, name="b"):
+    """A network in which each level holds the next one twice."""
+    made = nn.Linear(1, 1, bias=False)
+    for _ in range(levels):
+        outer = nn.Module()
+        outer._modules = {"a": made, name: made}
+        made = outer
+    return made
+
+
+@pytest.mark.parametrize("network", [nested(18), nested(3, "b" * 2**20)])
+def test_a_few_bytes_that_stand_for_millions_of_names_are_refused(write, network):
+    with pytest.raises(WeightsError, match="names of its tensors have more than 4,194,304 characters"):
+        load_tensors(write(network))
+
+
+def test_one_network_under_many_keys_is_refused(write):
+    made = nn.ModuleList(nn.Linear(1, 1) for _ in range(400))
+    with pytest.raises(WeightsError, match="names of its tensors have more than"):
+        load_tensors(write({f"network {number}": made for number in range(1000)}), key="network 0")
+
+
+def test_what_is_no_text_names_nothing(write):
+    made = nn.Linear(1, 1)
+    made._parameters = {frozenset({1, 2}): made.weight}
+    with pytest.raises(WeightsError, match="a frozenset stands for the name"):
+        load_tensors(write(made))
+
+
 def test_a_truncated_pickle_is_an_error_that_names_it(write):
     path = write({"ema": Persistent()})
     path.write_bytes(path.read_bytes()[:-200])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.util
+import io
 import json
+import pickle
 import subprocess
 import sys
 import threading
@@ -267,6 +269,22 @@ def test_an_altered_file_in_the_cache_is_an_error_and_not_a_reason_to_look_elsew
         locate(spec(site), cache=tmp_path)
 
 
+def test_a_file_that_cannot_be_read_is_an_error_that_names_it(tmp_path, monkeypatch):
+    path = tmp_path / "weights" / "m.bin"
+    path.parent.mkdir()
+    path.write_bytes(BODY)
+
+    def denied(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    for call in ("open", "is_file"):  # its own mode, and the mode of its folder
+        monkeypatch.setattr(Path, call, denied)
+        with pytest.raises(WeightsError, match=f"{path}: cannot be read") as caught:
+            find(WeightFile("m.bin", sha256=SHA256), cache=tmp_path)
+        assert "mode" in caught.value.hint
+        monkeypatch.undo()
+
+
 def test_a_file_without_published_digest_is_pinned_at_first_use_and_said_so(site, tmp_path, capsys):
     unpublished = spec(site, sha256=None)
     path = locate(unpublished, cache=tmp_path)
@@ -406,6 +424,39 @@ def test_a_torchscript_archive_that_names_a_function_is_refused(tmp_path):
         archive.writestr("m/data.pkl", b"cos\nsystem\n(S'true'\ntR.")
     with pytest.raises(WeightsError, match=r"os\.system is not plain data"):
         load_tensors(tmp_path / "m.pt")
+
+
+class Node:
+    """Stands for a module that a TorchScript archive defines."""
+
+
+class Pickler(pickle.Pickler):
+    """Writes tensors of one number as TorchScript does: their memory is a record beside the pickle."""
+
+    def persistent_id(self, value):
+        return ("storage", torch.FloatStorage, "0", "cpu", 1) if isinstance(value, torch.TypedStorage) else None
+
+
+def test_a_torchscript_archive_whose_modules_name_millions_of_tensors_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(Node, "__module__", "__torch__.net")
+    for name in ("__torch__", "__torch__.net"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setattr(sys.modules["__torch__.net"], "Node", Node, raising=False)
+    made = Node()
+    made.w = torch.ones(1)
+    for level in range(18):
+        outer = Node()
+        outer.a = outer.b = made  # what the pickle writes once
+        made = outer
+        if level in (1, 17):
+            tree = io.BytesIO()
+            Pickler(tree, 2).dump(made)
+            with zipfile.ZipFile(tmp_path / f"{level}.pt", "w") as archive:
+                for name, content in {"constants.pkl": b"", "data.pkl": tree.getvalue(), "data/0": bytes(4)}.items():
+                    archive.writestr(f"m/{name}", content)
+    assert list(read_tensors(tmp_path / "1.pt")) == ["a.a.w", "a.b.w", "b.a.w", "b.b.w"]
+    with pytest.raises(WeightsError, match="names of its tensors have more than 4,194,304 characters"):
+        load_tensors(tmp_path / "17.pt")
 
 
 def test_weights_and_spaces_import_no_torch():
