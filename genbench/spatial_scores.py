@@ -25,6 +25,7 @@ from genbench.engine.inputs import StoredImages
 from genbench.errors import UsageError, unknown
 from genbench.evaluation import Extraction, Features, Subject, gather, plan_subject
 from genbench.features import spaces
+from genbench.features.encoders import frame_masks
 from genbench.features.spaces import Space
 from genbench.features.token_spaces import reduced
 from genbench.images.pairing import check_names
@@ -126,8 +127,9 @@ def _gives_tokens(space: Space) -> bool:
 def describe(space: Space, images: Path, settings: Settings, *, masks: Path | None = None) -> Description:
     """Correlogram and layout of every image at `images`, and SRSS with `masks`: one for each, bright on the object.
 
-    Masks are matched by order, and by name where both sides have file names. Raises `UsageError` for masks that do not
-    match, `ImageError` for files that cannot be read, and `FeatureError` for tokens that are not finite.
+    Masks are matched by order, and by name where both sides have file names; each is of its image's size, and cropped
+    as the space crops that. Raises `UsageError` for masks that do not match, `ImageError` for files that cannot be
+    read, and `FeatureError` for tokens that are not finite.
     """
     source = open_source(images, workers=settings.workers)
     mask_source = None if masks is None else open_source(masks, workers=settings.workers)
@@ -147,8 +149,8 @@ def describe(space: Space, images: Path, settings: Settings, *, masks: Path | No
         facts += known
         if mask_source is not None:
             tokens = features.by_space[space.name].reshape(shard.size, *space.shape)
-            names = [name for one in known for name in one.names]
-            contrast.append(_srss(tokens, _masks(mask_source, shard, names, grid), grid, settings))
+            patches = _masks(mask_source, shard, space, _sizes(source, shard, known))
+            contrast.append(_srss(tokens, patches, grid, settings))
     g, layout = (np.concatenate(arrays).astype(np.float64) for arrays in parts.values())
     for warning in preflight(facts, source.labels[: len(g)] if source.labels else None).warnings():
         console.warn(f"{source.name}: {warning}")
@@ -180,14 +182,42 @@ def _srss(tokens: npt.NDArray[np.float32], masks: Bools, grid: Grid, settings: S
     return values
 
 
-def _masks(source: ImageSource, shard: Shard, image_names: list[str], grid: Grid) -> Bools:
-    """(n, T). Raises `UsageError` where a mask's file is called otherwise than its image's."""
+class _Size(NamedTuple):
+    """What a mask has to agree with."""
+
+    name: str
+    width: int
+    height: int
+
+
+def _sizes(source: ImageSource, shard: Shard, facts: Sequence[ShardFacts]) -> list[_Size]:
+    """Name and size of each image of the shard."""
+    known = {size for one in facts for size in one.sizes}
+    if len(known) == 1:
+        width, height = map(int, known.pop().split("x"))
+        return [_Size(name, width, height) for one in facts for name in one.names]
+    # Facts count the sizes; which image has which, only the images tell.
+    batches = source.batches(shard.first, shard.size, 64)
+    return [_Size(one.name, one.width, one.height) for batch in batches for one in batch.facts]
+
+
+def _masks(source: ImageSource, shard: Shard, space: Space, images: Sequence[_Size]) -> Bools:
+    """(n, T). Raises `UsageError` where a mask's file is called otherwise than its image's, or is of another size."""
+    grid = square_grid(space.shape[0])
     patches: list[Bools] = []
-    names: list[str] = []
+    masks: list[_Size] = []
     for batch in source.batches(shard.first, shard.size, 64):
-        patches.append(patch_masks(batch.pixels.amax(dim=1).numpy(), grid))
-        names += [facts.name for facts in batch.facts]
-    check_names(image_names, names, where=source.name, what="mask")
+        seen = frame_masks(space.extractor, batch.pixels.amax(dim=1) > 0)
+        patches.append(patch_masks(seen.numpy(), grid))
+        masks += [_Size(facts.name, facts.width, facts.height) for facts in batch.facts]
+    check_names([image.name for image in images], [mask.name for mask in masks], where=source.name, what="mask")
+    for image, mask in zip(images, masks, strict=True):
+        if image[1:] != mask[1:]:
+            raise UsageError(
+                f"{source.name}: mask {mask.name} is {mask.width}x{mask.height}, "
+                f"its image {image.name} {image.width}x{image.height}",
+                hint="give each mask the size of its image: both are cropped alike",
+            )
     return np.concatenate(patches)
 
 

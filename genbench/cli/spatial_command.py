@@ -40,7 +40,9 @@ class Preset(StrEnum):
 EncoderArgument = Annotated[str, typer.Argument(help="A space of tokens, e.g. effnet-lite0/tokens.")]
 MasksOption = Annotated[
     Path | None,
-    typer.Option("--masks", help="Object masks of the images, in their order, for SRSS; any bright pixel counts."),
+    typer.Option(
+        "--masks", help="Object masks of the images, in their order and of their sizes, for SRSS; bright is object."
+    ),
 ]
 ReferenceOption = Annotated[
     Path | None, typer.Option("--reference", help="Other images: adds the distances SSW, CFD and LSD to them.")

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -37,31 +38,45 @@ OPENAI = Normalisation((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130
 HALF = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
-def prepare_dgm(images: Tensor) -> Tensor:
+def whole(images: Tensor, resample: Image.Resampling = pillow.BICUBIC) -> Tensor:
+    """The whole picture, as it is: nothing is resampled yet."""
+    return images
+
+
+def adm256(images: Tensor, resample: Image.Resampling = pillow.BICUBIC) -> Tensor:
+    """uint8 (N, 3, H, W) => (N, 3, 256, 256); only what is not 256x256 already is resized."""
+    return pillow.adm_centre_crop(images, 256, resample)
+
+
+def square336(images: Tensor, resample: Image.Resampling = pillow.BICUBIC) -> Tensor:
+    """uint8 (N, 3, H, W) => (N, 3, 336, 336), the central square."""
+    return pillow.centre_square(images, 336, resample)
+
+
+def finish_dgm(images: Tensor) -> Tensor:
     """uint8 (N, 3, H, W) => float32 (N, 3, 224, 224), rounded in between."""
     return IMAGENET(pillow.squash(images, 224).float() / 255)
 
 
-def prepare_edm2(images: Tensor) -> Tensor:
+def finish_edm2(images: Tensor) -> Tensor:
     """uint8 (N, 3, H, W) => float32 (N, 3, 224, 224), neither rounded nor clamped."""
     return IMAGENET(bicubic_antialiased(images.float(), 224) / 255)
 
 
-def prepare_fdloss(images: Tensor, *, side: int, normalise: Normalisation) -> Tensor:
-    """uint8 (N, 3, H, W) => float32 (N, 3, side, side); at 256 only what is not 256x256 already is resized."""
-    x = pillow.adm_centre_crop(images, 256).float() / 255
+def finish_fdloss(images: Tensor, *, side: int, normalise: Normalisation) -> Tensor:
+    """uint8 (N, 3, 256, 256) => float32 (N, 3, side, side)."""
+    x = images.float() / 255
     return normalise(bicubic_antialiased(x, side) if side != 256 else x)
 
 
-def prepare_irepa(images: Tensor) -> Tensor:
-    """uint8 (N, 3, H, W) => float32 (N, 3, 224, 224) by torch's bicubic, which skips pixels."""
-    x = IMAGENET(pillow.adm_centre_crop(images, 256).float() / 255)
-    return functional.interpolate(x, (224, 224), mode="bicubic")
+def finish_irepa(images: Tensor) -> Tensor:
+    """uint8 (N, 3, 256, 256) => float32 (N, 3, 224, 224) by torch's bicubic, which skips pixels."""
+    return functional.interpolate(IMAGENET(images.float() / 255), (224, 224), mode="bicubic")
 
 
-def prepare_cmmd(images: Tensor) -> Tensor:
-    """uint8 (N, 3, H, W) => float32 (N, 3, 336, 336), the central square, rounded in between."""
-    return OPENAI(pillow.centre_square(images, 336).float() / 255)
+def finish_cmmd(images: Tensor) -> Tensor:
+    """uint8 (N, 3, 336, 336) => float32 of that size."""
+    return OPENAI(images.float() / 255)
 
 
 def read_cls(_: nn.Module, features: Tensor) -> Tensor:
@@ -126,33 +141,76 @@ class Encoder(NamedTuple):
     architecture: str
     """timm's name of it."""
     options: Mapping[str, Any]
-    prepare: Callable[[Tensor], Tensor]
+    frame: Callable[..., Tensor]
+    """uint8 images, and Pillow's filter where it is not bicubic, to the part of the picture that is seen, in uint8."""
+    finish: Callable[[Tensor], Tensor]
+    """What `frame` gave to the network's input. All of it stays in sight, in its place."""
     adapt: Callable[[Mapping[str, Tensor]], Tensors] = dict
     """Applied to the file's tensors before timm's own conversion."""
+    padding: int = 0
+    """Rows and columns that the network itself adds at the bottom and the right, in pixels of the frame."""
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """uint8 (N, 3, H, W) of any size => float32 of the network's."""
+        return self.finish(self.frame(images))
+
+    def frame_masks(self, masks: Tensor) -> Tensor:
+        """Boolean masks of pictures, (N, H, W) => (N, h, w): what the network sees of them, padding included.
+
+        A pixel of the frame is True where True pixels take any of it, down to a five-hundredth: boxes do not bleed into
+        their neighbours, as the images' bicubic does.
+        """
+        pixels = masks[:, None].expand(-1, 3, -1, -1).to(torch.uint8) * 255
+        seen = self.frame(pixels, Image.Resampling.BOX)[:, 0] > 0
+        return functional.pad(seen, (0, self.padding, 0, self.padding))
 
 
 _PADDED = {"dynamic_img_size": True, "dynamic_img_pad": True}
+_TO_266 = 10
+"""From 256 to 19 patches of 14."""
 
 ENCODERS: Mapping[str, Encoder] = MappingProxyType(
     {
-        "dinov2-l-dgm": Encoder("vit_large_patch14_dinov2", {"img_size": 224}, prepare_dgm, adapt=hub_positions),
-        "dinov2-l-edm2": Encoder("vit_large_patch14_dinov2", {"img_size": 224}, prepare_edm2, adapt=hub_positions),
-        "dinov2-l-fdloss": Encoder(
-            "vit_large_patch14_dinov2", _PADDED, partial(prepare_fdloss, side=256, normalise=IMAGENET)
+        "dinov2-l-dgm": Encoder("vit_large_patch14_dinov2", {"img_size": 224}, whole, finish_dgm, adapt=hub_positions),
+        "dinov2-l-edm2": Encoder(
+            "vit_large_patch14_dinov2", {"img_size": 224}, whole, finish_edm2, adapt=hub_positions
         ),
-        "dinov2-b-reg": Encoder("vit_base_patch14_reg4_dinov2", {"img_size": 224}, prepare_irepa),
-        "clip-l14-336": Encoder("vit_large_patch14_clip_quickgelu_336", {"num_classes": 768}, prepare_cmmd),
-        "clip-l14": Encoder("vit_large_patch14_clip_224", _PADDED, partial(prepare_fdloss, side=256, normalise=OPENAI)),
-        "convnextv2-b": Encoder("convnextv2_base", {}, partial(prepare_fdloss, side=224, normalise=IMAGENET)),
-        "mae-l": Encoder("vit_large_patch16_224", {}, partial(prepare_fdloss, side=224, normalise=IMAGENET)),
+        "dinov2-l-fdloss": Encoder(
+            "vit_large_patch14_dinov2",
+            _PADDED,
+            adm256,
+            partial(finish_fdloss, side=256, normalise=IMAGENET),
+            padding=_TO_266,
+        ),
+        "dinov2-b-reg": Encoder("vit_base_patch14_reg4_dinov2", {"img_size": 224}, adm256, finish_irepa),
+        "clip-l14-336": Encoder("vit_large_patch14_clip_quickgelu_336", {"num_classes": 768}, square336, finish_cmmd),
+        "clip-l14": Encoder(
+            "vit_large_patch14_clip_224",
+            _PADDED,
+            adm256,
+            partial(finish_fdloss, side=256, normalise=OPENAI),
+            padding=_TO_266,
+        ),
+        "convnextv2-b": Encoder("convnextv2_base", {}, adm256, partial(finish_fdloss, side=224, normalise=IMAGENET)),
+        "mae-l": Encoder("vit_large_patch16_224", {}, adm256, partial(finish_fdloss, side=224, normalise=IMAGENET)),
         "siglip2-so400m": Encoder(
             "vit_so400m_patch16_siglip_256",
             {"img_size": 224},
-            partial(prepare_fdloss, side=224, normalise=HALF),
+            adm256,
+            partial(finish_fdloss, side=224, normalise=HALF),
         ),
     }
 )
 """Extractor names to how each is made."""
+
+
+def frame_masks(extractor: str, masks: Tensor) -> Tensor:
+    """Boolean masks of pictures, (N, H, W) => (N, h, w): the part that the extractor sees of images of their size.
+
+    Extractors that are none of `ENCODERS` see the whole picture.
+    """
+    encoder = ENCODERS.get(extractor)
+    return masks if encoder is None else encoder.frame_masks(masks)
 
 
 class EncoderExtractor:

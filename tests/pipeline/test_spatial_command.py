@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _folder(tmp_path_factory.mktemp("images"), EMOJI)
 
 
-def _folder(folder: Path, images: np.ndarray) -> Path:
+def _folder(folder: Path, images: Iterable[np.ndarray]) -> Path:
     for index, image in enumerate(images):
         Image.fromarray(image).save(folder / f"{index:02d}.png")
     return folder
@@ -161,6 +162,19 @@ def test_masks_of_other_images_are_refused(images: Path, cache: Path, tmp_path: 
         genbench_spatial(SPACE, images, "--masks", masks, cache=cache)
 
 
+def test_masks_of_another_size_than_their_images_are_refused(images: Path, cache: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "masks.npy", np.full((20, 32, 16, 3), 255, np.uint8))
+    with pytest.raises(UsageError, match=r"mask \[0\] is 16x32, its image 00.png 32x32") as caught:
+        genbench_spatial(SPACE, images, "--masks", tmp_path / "masks.npy", cache=cache)
+    assert "the size of its image" in caught.value.hint
+    mixed, masks = tmp_path / "mixed", tmp_path / "masks"
+    for folder, sizes in ((mixed, [(40, 32), (32, 40)]), (masks, [(40, 32), (32, 32)])):
+        folder.mkdir()
+        _folder(folder, [np.full((*size, 3), 9, np.uint8) for size in sizes])
+    with pytest.raises(UsageError, match=r"mask 01.png is 32x32, its image 01.png 40x32"):
+        genbench_spatial(SPACE, mixed, "--masks", masks, cache=cache)
+
+
 def test_masks_in_an_array_are_matched_by_order(
     images: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -170,7 +184,7 @@ def test_masks_in_an_array_are_matched_by_order(
 
 
 def test_empty_masks_are_an_error_that_says_so(images: Path, cache: Path, tmp_path: Path) -> None:
-    np.save(tmp_path / "masks.npy", np.zeros((20, 8, 8, 3), np.uint8))
+    np.save(tmp_path / "masks.npy", np.zeros((20, 32, 32, 3), np.uint8))
     with pytest.raises(FeatureError, match="none of 20 images has a value"):
         genbench_spatial(SPACE, images, "--masks", tmp_path / "masks.npy", cache=cache)
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 
+import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from genbench.errors import UsageError, WeightsError
 from genbench.features.encoder_spaces import ENCODER_SPACES
-from genbench.features.encoders import ENCODERS, LAYERS, hub_positions
+from genbench.features.encoders import ENCODERS, LAYERS, frame_masks, hub_positions
 from genbench.features.extractor import load_extractors
 from genbench.features.optional import required
 from genbench.features.spaces import get
+from genbench.metrics.spatial.foreground import patch_masks
+from genbench.tokens.grid import square_grid
 
 ENCODER_NAMES = [space.name for space in ENCODER_SPACES]
 
@@ -73,3 +77,40 @@ def test_hub_positions_follow_the_offset_rule():
     row = found[0, 1:, 0].view(16, 16)[3]
     expected = (torch.arange(16) + 0.5) * 37 / 16.1 - 0.5
     assert (row - expected)[1:-1].abs().max() < 0.05
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["wide", "tall"])
+@pytest.mark.parametrize("name", ENCODERS)
+def test_a_mask_marks_the_tokens_that_its_object_is_seen_in(name, turned):
+    # An object left of the middle and inside the central square of 256 pixels, which begins at 128.
+    mask = torch.zeros(1, 256, 512, dtype=torch.bool)
+    mask[:, 64:192, 160:256] = True
+    mask = mask.mT if turned else mask
+    encoder = ENCODERS[name]
+    tokens = next(s for s in ENCODER_SPACES if s.extractor == name and s.layer == "tokens")
+    grid = square_grid(tokens.shape[0])
+    found = patch_masks(frame_masks(name, mask).numpy(), grid)
+
+    picture = mask[:, None].expand(-1, 3, -1, -1).to(torch.uint8) * 255
+    white, black = (encoder.prepare(torch.full_like(picture, value))[0, 0, 0, 0] for value in (255, 0))
+    seen = (encoder.prepare(picture)[:, 0] > (white + black) / 2).float()
+    missing = (grid.width - seen.shape[-1] % grid.width) % grid.width  # the network fills its last patches
+    patch = (seen.shape[-1] + missing) // grid.width
+    expected = functional.max_pool2d(functional.pad(seen, (0, missing, 0, missing)), patch).flatten(1) > 0
+    assert np.array_equal(found, expected.numpy())
+
+
+def test_masks_of_the_networks_own_size_stay_as_they_are():
+    mask = torch.rand(2, 256, 256, generator=torch.Generator().manual_seed(0)) > 0.5
+    assert torch.equal(frame_masks("dinov2-b-reg", mask), mask)
+    assert torch.equal(frame_masks("effnet-lite0", mask[:, :100]), mask[:, :100])
+
+
+def test_an_enlarged_mask_does_not_bleed_and_a_reduced_one_keeps_single_pixels():
+    small = torch.zeros(1, 32, 32, dtype=torch.bool)
+    small[0, 8:12, 20] = True
+    enlarged = frame_masks("dinov2-b-reg", small)
+    assert torch.equal(enlarged, small.repeat_interleave(8, 1).repeat_interleave(8, 2))
+    large = torch.zeros(1, 1024, 1024, dtype=torch.bool)
+    large[0, 777, 99] = True
+    assert frame_masks("dinov2-b-reg", large).nonzero().tolist() == [[0, 194, 24]]
