@@ -5,7 +5,7 @@ measured       what the store knows of one run: measurements a seed block, and t
 protocols      which part of two protocols differs
 differences    differences of two runs, paired by image where that is known
 compare        two runs by name
-ties           ranks of a leaderboard: runs that cannot be told apart share one
+ties           ranks of a leaderboard: runs of one rank are not told apart, and neighbouring ranks may be tied too
 baselines      earlier results: a folder, a Parquet file of records, a git revision
 gates          a suite's gates against a baseline
 """

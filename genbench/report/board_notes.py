@@ -20,10 +20,13 @@ def table_notes(
     """Notes on the whole table."""
     counts = sorted({row["n"] for row in rows})
     how = "images of one seed compared with each other where their influences are known" if paired else "unpaired"
+    blocks = sorted({row["n_blocks"] for row in rows})
+    usually = "as a rule " if len(blocks) > 1 else ""  # pairs of runs are compared on the blocks that both have
     notes = [
         "Compare only rows with the same protocol and n. ↓ lower is better, ↑ higher.",
         f"A run's rank is one more than the number of runs with a better {metric_label(columns[0].metric)} whose "
-        f"{CONFIDENCE:.0%} interval of the difference leaves 0 out ({how}): runs that cannot be told apart share it.",
+        f"{CONFIDENCE:.0%} interval of the difference leaves 0 out ({how}). Runs of one rank are {usually}not told "
+        "apart; neighbouring ranks may be tied too.",
         "± is one standard error over draws of the generated images, the reference held fixed.",
     ]
     if published:
@@ -31,7 +34,6 @@ def table_notes(
             "† published figures, as their sources print them: of other protocols than the measured rows, and so "
             'without a rank. `genbench sql "from published"` has their sources.'
         )
-    blocks = sorted({row["n_blocks"] for row in rows})
     if blocks != [1]:
         spread = "1" if blocks[0] == 1 else str(blocks[0])
         number = str(blocks[-1]) if len(blocks) == 1 else f"{spread} to {blocks[-1]}"

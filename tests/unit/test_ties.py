@@ -83,6 +83,21 @@ def test_the_shortcuts_change_no_rank(tmp_path: Path, add: Add, blocks: int) -> 
     assert len(set(expected.values())) > 5
 
 
+def test_runs_of_one_rank_are_not_told_apart(tmp_path: Path, add: Add) -> None:
+    draw = random.Random(0)
+    for number in range(60):
+        add(tmp_path, number, f"toy@{number}", {FD.metric: (draw.uniform(0, 20), draw.choice([0.1, 1.0, 4.0]))})
+    with Store.open(tmp_path) as store:
+        runs = load(store, [record_id for (record_id,) in store.query("SELECT record_id FROM counted").rows])
+    influences = Influences(None)
+    found = tie_ranks(runs, FD, influences)
+    tied = [(one, other) for one in runs for other in runs if one != other and found[one.name] == found[other.name]]
+    assert len(tied) > 20
+    for one, other in tied:
+        gap = difference(one, other, FD, influences)
+        assert not is_significant(gap.value, gap.stderr)
+
+
 def _mean(run: Measured) -> float:
     values = run.values[FD].values()
     return sum(value.value for value in values) / len(values)
