@@ -53,9 +53,10 @@ def half_precision_inside(
     x_radii, y_radii = _radii(x, k), _radii(y, k)
     generated_inside = torch.zeros(len(x), dtype=torch.bool, device=device)
     reference_inside = torch.zeros(len(y), dtype=torch.bool, device=device)
-    for rows, distances in _distances(x, y):
-        generated_inside[rows] = (distances <= y_radii).any(dim=1)
-        reference_inside |= (distances <= x_radii[rows, None]).any(dim=0)
+    # Rows are the reference's, as in ADM: which side's norm is added first decides how a distance is rounded.
+    for rows, distances in _distances(y, x):
+        reference_inside[rows] = (distances <= x_radii).any(dim=1)
+        generated_inside |= (distances <= y_radii[rows, None]).any(dim=0)
     return HalfPrecisionInside(generated_inside.cpu().numpy(), reference_inside.cpu().numpy())
 
 

@@ -15,7 +15,7 @@ def pooled(n: int, d: int = 64, scale: float = 1.0) -> np.ndarray:
 
 
 def half_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Step by step in NumPy's float16, sums over features in float32."""
+    """(|x|² - 2x·y) + |y|², step by step in NumPy's float16, sums over features in float32."""
     x, y = x.astype(np.float16), y.astype(np.float16)
     norms = [np.square(side).astype(np.float32).sum(axis=1).astype(np.float16) for side in (x, y)]
     products = (x.astype(np.float32) @ y.astype(np.float32).T).astype(np.float16)
@@ -28,10 +28,21 @@ def test_every_step_is_rounded_to_half(monkeypatch: pytest.MonkeyPatch, block_by
     x, y = pooled(120, scale=0.9), pooled(150)
     found = half_precision_inside(x, y)
     radii = [np.sort(half_distances(side, side), axis=1)[:, 3] for side in (x, y)]
-    across = half_distances(x, y)
+    # In guided-diffusion's evaluator at 22e0df8 the reference is the first batch: its norm is added first.
+    across = half_distances(y, x)
     # Sums of 64 float32 terms may round to the next float16 where orders of summation differ.
-    assert (found.generated_inside != (across <= radii[1]).any(axis=1)).sum() <= 1
-    assert (found.reference_inside != (across <= radii[0][:, None]).any(axis=0)).sum() <= 1
+    assert (found.generated_inside != (across <= radii[1][:, None]).any(axis=0)).sum() <= 1
+    assert (found.reference_inside != (across <= radii[0]).any(axis=1)).sum() <= 1
+
+
+def test_the_norm_of_the_reference_is_added_first() -> None:
+    # Four points a side, found by search: in the other order a distance rounds to the other side of a radius.
+    x = np.array([[10.125, 9], [10.125, 10.625], [11, 11.25], [8.375, 7.875]], np.float32)
+    y = np.array([[13, 12], [11.875, 10.875], [12, 11.375], [11.75, 11]], np.float32)
+    assert half_precision_inside(x, y).generated_inside.tolist() == [False, False, True, False]
+    x = np.array([[10.125, 11.375], [8.625, 9.625], [9.75, 10.875], [10.375, 10.125]], np.float32)
+    y = np.array([[7.5, 10.75], [11.625, 7.875], [9.125, 13.5], [5.5, 11.25]], np.float32)
+    assert half_precision_inside(x, y).reference_inside.tolist() == [True, False, True, False]
 
 
 def test_ties_of_half_precision_let_more_in() -> None:

@@ -117,6 +117,7 @@ COVERAGE = (
         bias="upwards, by ties of float16; else as precision",
         cost=PAIRS,
         entry="genbench.metrics.half_precision:measure_precision_adm",
+        version=2,
     ),
     Statistic(
         name="recall-adm",
@@ -129,6 +130,7 @@ COVERAGE = (
         bias="upwards, by ties of float16; else as recall",
         cost=PAIRS,
         entry="genbench.metrics.half_precision:measure_recall_adm",
+        version=2,
     ),
     Statistic(
         name="realism",
