@@ -120,13 +120,21 @@ def locate(spec: WeightFile, *, cache: Path, extra_dirs: Sequence[Path] = (), of
 def find(spec: WeightFile, *, cache: Path, extra_dirs: Sequence[Path] = ()) -> Path | None:
     """Where the file lies on this machine, its SHA-256 checked, or None; downloads nothing.
 
-    Raises `WeightsError` if a file of this name is there and is not the published (or pinned) one.
+    Raises `WeightsError` if a file of this name is there and is not the published (or pinned) one, or cannot be read.
     """
     for candidate in _candidates(spec, cache, extra_dirs):
-        if candidate.is_file():
+        try:
+            there = candidate.is_file()
+        except PermissionError as error:
+            raise _unreadable(candidate, error) from error
+        if there:
             _check(spec, candidate, cache)
             return candidate
     return None
+
+
+def _unreadable(path: Path, error: OSError) -> WeightsError:
+    return WeightsError(f"{path}: cannot be read ({error.strerror})", hint="check its mode and that of its folder")
 
 
 def _in_cache(spec: WeightFile, cache: Path) -> Path:
@@ -146,7 +154,10 @@ def _candidates(spec: WeightFile, cache: Path, extra_dirs: Sequence[Path]) -> li
 
 
 def _check(spec: WeightFile, path: Path, cache: Path) -> None:
-    actual = digest_file(path)
+    try:
+        actual = digest_file(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
     if spec.sha256 is not None:
         if actual != spec.sha256:
             raise WeightsError(
