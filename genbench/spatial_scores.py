@@ -57,7 +57,7 @@ class Settings:
     limit: int | None = None
     """Take only the first so many images."""
     preset: str = "code"
-    """One of `metrics.spatial.structure.PRESETS`."""
+    """One of `metrics.spatial.structure.PRESETS`; with masks it decides too of which images `structure` is."""
     mirrored: bool = False
     """Average each layout with its mirror image, for data sets that are trained on with random flips."""
 
@@ -74,6 +74,8 @@ class Description(NamedTuple):
     """(N, 120)."""
     srss: Float64 | None
     """(N,), NaN where an image's mask leaves it undefined; None without masks."""
+    chosen: Bools | None
+    """(N,): whose structure counts, in preset ``code``: the images with `balanced` masks; None for all images."""
 
 
 class SpatialValue(NamedTuple):
@@ -141,6 +143,7 @@ def describe(space: Space, images: Path, settings: Settings, *, masks: Path | No
     kept = reduced(space)
     parts: dict[str, list[npt.NDArray[np.float32]]] = {one.name: [] for one in kept}
     contrast: list[Float64] = []
+    fair: list[Bools] = []
     facts: list[ShardFacts] = []
     for shard, features in _features(kept if mask_source is None else (*kept, space), source, settings):
         for one in kept:
@@ -151,12 +154,14 @@ def describe(space: Space, images: Path, settings: Settings, *, masks: Path | No
             tokens = features.by_space[space.name].reshape(shard.size, *space.shape)
             patches = _masks(mask_source, shard, space, _sizes(source, shard, known))
             contrast.append(_srss(tokens, patches, grid, settings))
+            fair.append(balanced(patches))
     g, layout = (np.concatenate(arrays).astype(np.float64) for arrays in parts.values())
     for warning in preflight(facts, source.labels[: len(g)] if source.labels else None).warnings():
         console.warn(f"{source.name}: {warning}")
     if settings.mirrored:
         layout = averaged_with_mirror(layout)
-    return Description(space, grid, settings, g, layout, np.concatenate(contrast) if contrast else None)
+    chosen = np.concatenate(fair) if fair and settings.preset == "code" else None
+    return Description(space, grid, settings, g, layout, np.concatenate(contrast) if contrast else None, chosen)
 
 
 def _features(wanted: Sequence[Space], source: ImageSource, settings: Settings) -> Iterator[tuple[Shard, Features]]:
@@ -177,9 +182,7 @@ def _features(wanted: Sequence[Space], source: ImageSource, settings: Settings) 
 
 def _srss(tokens: npt.NDArray[np.float32], masks: Bools, grid: Grid, settings: Settings) -> Float64:
     ranges = PRESETS[settings.preset](grid)
-    values = srss(torch.from_numpy(tokens).to(settings.device), masks, grid, same=ranges.same, far=ranges.far)
-    values[~balanced(masks)] = np.nan
-    return values
+    return srss(torch.from_numpy(tokens).to(settings.device), masks, grid, same=ranges.same, far=ranges.far)
 
 
 class _Size(NamedTuple):
@@ -224,18 +227,24 @@ def _masks(source: ImageSource, shard: Shard, space: Space, images: Sequence[_Si
 def structure(images: Description) -> list[SpatialValue]:
     """LDS, CDS, SRSS and RMSC: means over images with their standard errors.
 
-    SRSS is over the images whose mask has both object and background (a quarter of the tokens each), and without a
-    value where there are no masks. Raises `FeatureError` if no mask is such.
+    With masks, preset ``code`` takes all four, as the authors' script does, of the images whose mask leaves a quarter
+    of the tokens each to object and background. Preset ``paper`` takes SRSS of every image that has one and the others
+    of every image: the paper tells of no such choice. Without masks SRSS has no value. Raises `FeatureError` if no
+    image has one.
     """
     n = len(images.correlograms)
-    per_image = statistics(images.correlograms, images.grid, images.settings.preset)
-    rows = {name: SpatialValue(name, *mean_over_images(values)) for name, values in per_image.items()}
-    contrast = SpatialValue("srss", None, None, 0)
+    per_image = dict(statistics(images.correlograms, images.grid, images.settings.preset))
     if images.srss is not None:
-        contrast = SpatialValue("srss", *mean_over_images(images.srss))
-        if contrast.n < n:
-            console.note(f"srss: {n - contrast.n} of {n} images are left out, whose masks are nearly empty or full")
-    return [rows["lds"], rows["cds"], contrast, rows["rmsc"]]
+        per_image["srss"] = images.srss
+    if images.chosen is not None:
+        per_image = {name: np.where(images.chosen, values, np.nan) for name, values in per_image.items()}
+    rows = {name: SpatialValue(name, *mean_over_images(values)) for name, values in per_image.items()}
+    counted = rows["lds"].n
+    if counted < n:
+        console.note(f"{n - counted} of {n} images are left out, whose masks are nearly empty or full")
+    if images.srss is not None and rows["srss"].n < counted:
+        console.note(f"srss: {counted - rows['srss'].n} of {counted} images have none with their masks")
+    return [rows["lds"], rows["cds"], rows.get("srss", SpatialValue("srss", None, None, 0)), rows["rmsc"]]
 
 
 def distances(images: Description, reference: Description) -> list[SpatialValue]:

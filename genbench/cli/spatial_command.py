@@ -75,6 +75,10 @@ def spatial(
     """Measure the spatial structure of an encoder's tokens: LDS, CDS, SRSS and RMSC.
 
     They tell encoders apart on the same images. To tell images apart give --reference: a higher LDS is no better image.
+
+    With --masks, --preset code takes all four of the images alone whose object and background have a quarter of the
+    tokens each, as the authors' script does; --preset paper takes SRSS of each image that has one. Distances to a
+    reference are of all images.
     """
     from genbench import spatial_scores
 

@@ -62,23 +62,52 @@ def tokens() -> torch.Tensor:
     return extract(torch.from_numpy(EMOJI.transpose(0, 3, 1, 2).copy()))[SPACE]
 
 
-def test_the_four_of_an_encoder(images: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    masks = _folder(tmp_path, (BRIGHT * 255).astype(np.uint8))
-    found = rows(capsys, SPACE, images, "--masks", masks, cache=cache)
+def test_the_four_of_an_encoder(images: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = rows(capsys, SPACE, images, cache=cache)
     assert list(found) == ["lds", "cds", "srss", "rmsc"]
     g = correlograms(tokens()).numpy()
     assert g.shape == (20, 27)
-    pairs = GRID.pairs
-    far = g[:, 6:] @ pairs[6:] / pairs[6:].sum()
-    assert found["lds"]["value"] == pytest.approx((g[:, 1] - far).mean(), abs=1e-5)
-    assert found["lds"]["stderr"] == pytest.approx((g[:, 1] - far).std(ddof=1) / 20**0.5, rel=1e-3)
-    assert found["rmsc"]["value"] == pytest.approx(np.sqrt(1 - g @ pairs / 196**2).mean(), abs=1e-5)
+    assert found["lds"]["value"] == pytest.approx(lds_of_code(g).mean(), abs=1e-5)
+    assert found["lds"]["stderr"] == pytest.approx(lds_of_code(g).std(ddof=1) / 20**0.5, rel=1e-3)
+    assert found["rmsc"]["value"] == pytest.approx(np.sqrt(1 - g @ GRID.pairs / 196**2).mean(), abs=1e-5)
+    assert [row["n"] for row in found.values()] == [20, 20, 0, 20]
+
+
+def lds_of_code(g: np.ndarray) -> np.ndarray:
+    return g[:, 1] - g[:, 6:] @ GRID.pairs[6:] / GRID.pairs[6:].sum()
+
+
+def test_with_masks_all_four_are_of_the_images_that_the_authors_script_keeps(
+    images: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    masks = _folder(tmp_path, (BRIGHT * 255).astype(np.uint8))
     patches = patch_masks(BRIGHT, GRID)
     fair = (patches.sum(1) >= 49) & (patches.sum(1) <= 147)
-    assert 0 < fair.sum() < 20
-    expected = srss(tokens(), patches, same=1, far=6)[fair]
-    assert found["srss"]["value"] == pytest.approx(expected.mean(), abs=1e-5)
-    assert (found["srss"]["n"], found["lds"]["n"]) == (fair.sum(), 20)
+    assert 1 < fair.sum() < 20
+    g = correlograms(tokens()).numpy()
+    genbench_spatial(SPACE, images, "--masks", masks, cache=cache)
+    assert f"{20 - fair.sum()} of 20 images are left out" in capsys.readouterr().err
+    found = rows(capsys, SPACE, images, "--masks", masks, "--reference", images, cache=cache)
+    assert {found[name]["n"] for name in ("lds", "cds", "srss", "rmsc")} == {fair.sum()}
+    assert found["srss"]["value"] == pytest.approx(srss(tokens(), patches, same=1, far=6)[fair].mean(), abs=1e-5)
+    assert found["lds"]["value"] == pytest.approx(lds_of_code(g[fair]).mean(), abs=1e-5)
+    assert found["rmsc"]["value"] == pytest.approx(np.sqrt(1 - g[fair] @ GRID.pairs / 196**2).mean(), abs=1e-5)
+    assert (found["ssw"]["n"], found["ssw"]["value"]) == (20, 0)
+
+
+def test_with_masks_the_papers_text_leaves_out_no_image_that_has_a_value(
+    images: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bright = BRIGHT.copy()
+    bright[3] = False
+    masks = _folder(tmp_path, (bright * 255).astype(np.uint8))
+    genbench_spatial(SPACE, images, "--masks", masks, "--preset", "paper", cache=cache)
+    expected = srss(tokens(), patch_masks(bright, GRID), same=7, far=7)
+    without = int(np.isnan(expected).sum())
+    assert f"srss: {without} of 20 images have none" in capsys.readouterr().err
+    found = rows(capsys, SPACE, images, "--masks", masks, "--preset", "paper", cache=cache)
+    assert [found[name]["n"] for name in ("lds", "cds", "srss", "rmsc")] == [20, 20, 20 - without, 20]
+    assert found["srss"]["value"] == pytest.approx(np.nanmean(expected), abs=1e-5)
 
 
 def test_without_masks_srss_is_there_and_has_no_value(

@@ -45,7 +45,8 @@ def _paper(grid: Grid) -> Ranges:
 PRESETS: Mapping[str, Callable[[Grid], Ranges]] = MappingProxyType({"code": _code, "paper": _paper})
 """``code``: what the authors' script computes, which their published correlations come from: near is d = 1, far is
 d >= 6, on any grid. ``paper``: what the text says: near is 0 < d < H/2 (SRSS: d <= H/2), far is d >= H/2. The two give
-other numbers. The paper leaves the range of CDS open; both take the script's.
+other numbers. The paper leaves the range of CDS open; both take the script's. Where there are masks, ``code`` takes all
+four metrics of the images with `foreground.balanced` ones alone; the paper tells of no such choice.
 """
 
 
