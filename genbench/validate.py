@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from genbench.cards import DecoderCard, MethodCard
 from genbench.errors import ConfigError, GenbenchError
 from genbench.methods.catalog import Family, Sampler
-from genbench.methods.families import build_sampler, import_object
+from genbench.methods.families import build_sampler, import_object, is_foreign
 from genbench.methods.latents.decoder import PixelDecoder
 from genbench.methods.latents.families import DECODERS, build_decoder
 from genbench.methods.manifests import Manifest, load_manifest
@@ -145,14 +145,19 @@ def _on_meta(path: str, network: Mapping[str, Any], where: str) -> nn.Module:
 
 
 def _sample(card: MethodCard, name: str) -> str | None:
-    """Two images of a small random network, together and one by one, with the default preset."""
+    """Two images of a small random network, together and one by one, with the default preset.
+
+    Of a class that is not genbench's, with the card's network, where it takes neither weights nor prompts.
+    """
     run = make_run(card, name, card.variants[name].default_preset, {})
-    family = run.family
-    if family.module is None:
+    family, variant = run.family, run.variant
+    if family.module is not None:
+        network = {**variant.network, **family.tiny}
+        sampler = _tiny_sampler(run, network, random_state(_on_meta(family.module, network, name)))
+    elif is_foreign(family) and not variant.weights and not variant.prompted:
+        sampler = _tiny_sampler(run, variant.network, None)
+    else:
         return None
-    network = {**run.variant.network, **family.tiny}
-    state = random_state(_on_meta(family.module, network, name))
-    sampler = _tiny_sampler(run, network, state)
     labels = torch.tensor([0, max(run.variant.classes - 1, 0)])
     together = sampler.sample(SeededNoise([0, 1]), labels)
     alone = torch.cat([sampler.sample(SeededNoise([seed]), labels[seed : seed + 1]) for seed in (0, 1)])
@@ -167,7 +172,7 @@ def _sample(card: MethodCard, name: str) -> str | None:
     return f"two images of {tuple(together.shape[1:])}, alone and together within {difference:.0e}"
 
 
-def _tiny_sampler(run: Run, network: Mapping[str, Any], state: dict[str, Tensor]) -> Sampler:
+def _tiny_sampler(run: Run, network: Mapping[str, Any], state: dict[str, Tensor] | None) -> Sampler:
     return build_sampler(
         run.family,
         f"{run.method}.toml",

@@ -102,15 +102,25 @@ def build_sampler(
 
     `folder` holds the files of a family that finds them itself.
 
-    Raises what the class raises.
+    Raises what the class raises, as `ConfigError` where the class is not genbench's.
     """
     model = settings_model(chosen, where)
     build: SamplerClass = import_object(chosen.sampler, where)
-    return build(
-        network=network,
-        settings=model.model_validate(settings) if model else dict(settings),
-        state=state,
-        device=device,
+    arguments: dict[str, Any] = {
+        "network": network,
+        "settings": model.model_validate(settings) if model else dict(settings),
+        "state": state,
+        "device": device,
         **({"tokenizer": decoder} if chosen.tokenizer else {}),
         **({"folder": folder} if chosen.files else {}),
-    )
+    }
+    if is_foreign(chosen):
+        from genbench.methods.foreign import build_foreign
+
+        return build_foreign(build, arguments)
+    return build(**arguments)
+
+
+def is_foreign(chosen: Family) -> bool:
+    """Whether its class is a user's or an installed package's."""
+    return chosen not in FAMILIES.values()

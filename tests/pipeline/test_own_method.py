@@ -47,6 +47,35 @@ def test_the_readmes_method_is_sampled_and_measured(folder, genbench):
     assert record["costs"]["flops_per_image"] is None
 
 
+MISTAKES = {
+    "__init__": ('settings["blur"]', 'settings["blurr"]', "KeyError: 'blurr'"),
+    "sample": ("noise.normal", "noise.norml", "AttributeError: "),
+}
+
+
+@pytest.mark.parametrize(("right", "wrong", "said"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_in_ones_own_class_is_told_with_its_line(folder, genbench, right, wrong, said):
+    files, command = example()
+    (folder / "registry").mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text.replace(right, wrong))
+    line = files["blobs.py"].partition(right)[0].count("\n") + 1
+    checked = genbench("validate", "registry/blobs.toml")
+    assert checked.code == 1
+    assert f"blobs.py:{line}" in checked.out.replace("\n", "")
+    error, hint = genbench(*command, "--results", folder / "results", "--cache", folder / "cache").problem(1)
+    assert f"{folder / 'blobs.py'}:{line}: Blobs raised {said}" in error
+    assert "genbench validate" in hint
+
+
+def test_ones_own_class_is_tried_on_two_images(folder, genbench):
+    files, _ = example()
+    (folder / "registry").mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    assert "two images of (3, 32, 32)" in genbench("validate", "registry/blobs.toml").ok().out
+
+
 PACKAGE = """
 class Even:
     def __init__(self, *, network, settings, state, device): ...
