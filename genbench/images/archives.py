@@ -24,12 +24,14 @@ from genbench.images.spans import FileSpan, InflatedSpan, Span, SpanFile
 
 _HEADER = 2**20
 """Bytes that an extended header of a tar file may have: names and times of one member."""
+_OF_NO_SYSTEM = 0
+"""Kind of a zip file's member that was packed without the file's mode, as outside Unix."""
 
 
 class ZipArchive:
     """Container of the images in a .zip file (stored or deflated).
 
-    Raises `ImageError` if it cannot be read, holds no image, or holds one twice, encrypted, or as a link.
+    Raises `ImageError` if it cannot be read, holds no image, or holds one twice, encrypted, or as a link or a device.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,8 +40,10 @@ class ZipArchive:
         for member in zipped.members(path):
             name = _clean(member.filename)
             if not member.is_dir() and _wanted(name):
-                if stat.S_ISLNK(member.external_attr >> 16):
-                    raise _not_a_file(path, name, "a symbolic link")
+                kind = stat.S_IFMT(member.external_attr >> 16)
+                if kind not in (_OF_NO_SYSTEM, stat.S_IFREG):
+                    raise _not_a_file(path, name, "a symbolic link" if stat.S_ISLNK(kind) else "a folder or a device")
+                zipped.check_readable(path, member)
                 check_encoded_size(member.file_size, f"{path}: {name}")
                 found.append((name, member))
         self.names = _ordered_names(path, (name for name, _ in found))
@@ -67,7 +71,7 @@ class TarArchive:
     A compressed tar that was packed in another order than by name is read with jumps, which costs about as much again
     as decoding; `tar --sort=name` avoids that.
 
-    Raises `ImageError` if it cannot be read to its end, holds no image, or holds one twice or as a link.
+    Raises `ImageError` if it cannot be read to its end, holds no image, or holds one twice, or as a link or a device.
     """
 
     def __init__(self, path: Path, *, compressed: bool) -> None:

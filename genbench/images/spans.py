@@ -1,8 +1,8 @@
 """Random access to bytes inside files: as they lie there, or deflated.
 
 A deflate stream has no index, so `InflatedSpan` makes one as it reads: every few MiB it keeps a copy of the
-decompressor (about 40 KiB: deflate looks back 32 KiB), from which reading can start again. The method is that of
-zlib's ``examples/zran.c``. Neither kind keeps a file open between reads.
+decompressor (less than 64 KiB: deflate looks back 32 KiB, and holds at most `_FED` of input), from which reading can
+start again. The method is that of zlib's ``examples/zran.c``. Neither kind keeps a file open between reads.
 """
 
 from __future__ import annotations
@@ -19,7 +19,12 @@ from genbench.errors import ImageError
 RAW_DEFLATE = -zlib.MAX_WBITS
 GZIP = 16 + zlib.MAX_WBITS
 
+_FED = 16 * 1024
+"""Bytes of input at a time; where they expand to more than `_BLOCK`, a copy of the decompressor holds the rest."""
 _BLOCK = 256 * 1024
+"""Bytes of output at a time."""
+_STARTS = 4096
+"""Places that are kept at most, in 256 MiB; a longer stream has them further apart."""
 
 
 class Span(Protocol):
@@ -69,8 +74,9 @@ class _Cursor(NamedTuple):
 class InflatedSpan:
     """The bytes that a deflate or gzip stream, starting at `start` of a file, expands to.
 
-    `spacing` is the bytes of output between two places where reading can start. Reading forward is as fast as
-    inflating; a jump costs inflating `spacing` bytes at most, once the place has been passed. Threads take turns.
+    `spacing` is the bytes of output between two places where reading can start, more beyond `_STARTS` times as many.
+    Reading forward is as fast as inflating; a jump costs inflating so many bytes at most, once the place has been
+    passed. Threads take turns.
     """
 
     def __init__(self, path: Path, *, start: int = 0, wbits: int = GZIP, spacing: int = 4 * 2**20) -> None:
@@ -112,7 +118,7 @@ class InflatedSpan:
                     break
                 inflate = following
             file.seek(at)
-            block = file.read(_BLOCK)
+            block = file.read(_FED)
             wanted = min(_BLOCK, offset - position if position < offset else size - len(out))
             piece = inflate.decompress(block, wanted)
             if not (piece or block or inflate.eof):
@@ -122,9 +128,15 @@ class InflatedSpan:
                 out += piece
             position += len(piece)
             if position >= self._starts[-1].position + self._spacing and not inflate.eof:
-                self._starts.append(_Cursor(position, at, inflate.copy()))
+                self._keep(_Cursor(position, at, inflate.copy()))
         self._live = _Cursor(position, at, inflate)
         return bytes(out)
+
+    def _keep(self, start: _Cursor) -> None:
+        self._starts.append(start)
+        if len(self._starts) > _STARTS:
+            del self._starts[1::2]
+            self._spacing *= 2
 
     def _next_stream(self, file: io.BufferedReader, at: int) -> zlib._Decompress | None:
         """gzip files may be several streams in a row; zeros may follow the last one."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from genbench.errors import ImageError
@@ -16,6 +17,7 @@ from genbench.images.spans import RAW_DEFLATE, FileSpan, InflatedSpan, Span, unr
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _LOCAL_MAGIC = b"PK\x03\x04"
 _ENCRYPTED = 0x1
+_BLOCK = 2**20
 _SPACING = 64 * 2**20  # members that are read piece by piece are arrays, of gigabytes
 
 
@@ -38,7 +40,7 @@ def members(path: Path) -> list[zipfile.ZipInfo]:
 def span(path: Path, member: zipfile.ZipInfo) -> Span:
     """Random access to the bytes of a member.
 
-    Raises `ImageError` if the member is encrypted, or compressed other than by deflate.
+    Raises `ImageError` as `check_readable` does.
     """
     start = _data_start(path, member)
     if member.compress_type == zipfile.ZIP_STORED:
@@ -49,18 +51,39 @@ def span(path: Path, member: zipfile.ZipInfo) -> Span:
 def read(path: Path, member: zipfile.ZipInfo) -> bytes:
     """The whole of a member, its CRC-32 checked; at most as many bytes as the directory of the zip file declares.
 
-    Raises `ImageError` if the member is encrypted, compressed other than by deflate, or damaged.
+    Raises `ImageError` as `check_readable` does, or if the member is damaged.
     """
-    raw = FileSpan(path, start=_data_start(path, member)).read(0, member.compress_size)
+    packed = FileSpan(path, start=_data_start(path, member), size=member.compress_size)
     if member.compress_type == zipfile.ZIP_STORED:
-        data = raw
+        data = packed.read(0, member.file_size)
     else:
         try:
-            data = zlib.decompressobj(RAW_DEFLATE).decompress(raw, member.file_size)
+            data = b"".join(_inflated(packed, member.file_size))
         except zlib.error as error:
             raise damaged(path, f"{member.filename}: {error}") from error
     check(path, member, len(data), zlib.crc32(data))
     return data
+
+
+def _inflated(packed: FileSpan, size: int) -> Iterator[bytes]:
+    """The first `size` bytes, however many a lying directory gives to what they were packed into."""
+    inflate, at = zlib.decompressobj(RAW_DEFLATE), 0
+    while size and not inflate.eof and (block := packed.read(at, _BLOCK)):
+        yield (piece := inflate.decompress(block, size))
+        at, size = at + len(block), size - len(piece)
+
+
+def check_readable(path: Path, member: zipfile.ZipInfo) -> None:
+    """Raises `ImageError` if a member is encrypted, compressed other than by deflate, or stored in another size."""
+    if member.flag_bits & _ENCRYPTED:
+        raise ImageError(f"{path}: {member.filename} is encrypted", hint="make the zip file without a password")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ImageError(
+            f"{path}: {member.filename} is compressed by method {member.compress_type}",
+            hint="make the zip file stored or deflated (`zip -0` or `zip`); no other compression is read",
+        )
+    if member.compress_type == zipfile.ZIP_STORED and member.compress_size != member.file_size:
+        raise damaged(path, f"{member.filename} has {member.compress_size:,} bytes of {member.file_size:,}")
 
 
 def check(path: Path, member: zipfile.ZipInfo, size: int, crc: int) -> None:
@@ -72,13 +95,7 @@ def check(path: Path, member: zipfile.ZipInfo, size: int, crc: int) -> None:
 
 
 def _data_start(path: Path, member: zipfile.ZipInfo) -> int:
-    if member.flag_bits & _ENCRYPTED:
-        raise ImageError(f"{path}: {member.filename} is encrypted", hint="make the zip file without a password")
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ImageError(
-            f"{path}: {member.filename} is compressed by method {member.compress_type}",
-            hint="make the zip file stored or deflated (`zip -0` or `zip`); no other compression is read",
-        )
+    check_readable(path, member)
     if member.header_offset < 0:
         raise damaged(path, f"no header for {member.filename}")
     header = FileSpan(path, start=member.header_offset).read(0, _LOCAL_HEADER.size)

@@ -2,9 +2,11 @@ import gzip
 import io
 import os
 import shlex
+import stat
 import tarfile
 import threading
 import time
+import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
@@ -17,7 +19,7 @@ from PIL import Image
 
 from genbench.errors import ImageError
 from genbench.images import decode as decode_module
-from genbench.images import parquet, readahead
+from genbench.images import parquet, readahead, spans
 from genbench.images.encoded import EncodedSource, class_folders
 from genbench.images.sources import ImageSource, open_source
 from genbench.images.spans import FileSpan, InflatedSpan
@@ -320,6 +322,26 @@ def test_inflated_span_reads_anywhere_as_the_plain_bytes_do(tmp_path):
         assert inflated.read(offset, size) == file.read(offset, size) == data[offset : offset + size]
 
 
+def test_an_inflated_span_holds_few_and_small_decompressors_however_long_it_is(tmp_path, monkeypatch):
+    packed = tmp_path / "x.gz"
+    packed.write_bytes(gzip.compress(bytes(64 * 2**20)))
+    monkeypatch.setattr(spans, "_STARTS", 16)
+    span = InflatedSpan(packed, spacing=2**20)
+    tracemalloc.start()
+    assert span.read(64 * 2**20 - 5, 10) == bytes(5)
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    starts = [start.position for start in span._starts]
+    assert starts[0] == 0
+    assert len(starts) <= 16
+    assert max(len(start.inflate.unconsumed_tail) for start in span._starts) <= 16 * 1024
+    assert held < 16 * 16 * 1024 + 2**20
+    distances = np.diff([*starts, 64 * 2**20])
+    assert distances.max() < 2 * distances[0]
+    for offset in (63 * 2**20, 5, 2**25 + 1):
+        assert span.read(offset, 3) == bytes(3)
+
+
 def test_an_npz_is_not_loaded_whole(tmp_path, monkeypatch):
     path = tmp_path / "x.npz"
     np.savez_compressed(path, np.zeros((400, 64, 64, 3), np.uint8))
@@ -394,11 +416,28 @@ def test_links_in_archives_are_refused(tmp_path):
     error = error_of(path)
     assert "a.png is a link" in str(error)
     assert "--dereference" in error.hint
-    link = zipfile.ZipInfo("l.png")
-    link.external_attr = 0o120777 << 16
-    with zipfile.ZipFile(tmp_path / "x.zip", "w") as zipped:
-        zipped.writestr(link, "target.png")
-    assert "l.png is a symbolic link" in str(error_of(tmp_path / "x.zip"))
+    with pytest.raises(ImageError, match=r"l\.png is a symbolic link"):
+        open_source(zip_of_kind(tmp_path, stat.S_IFLNK))
+
+
+def zip_of_kind(folder: Path, kind: int) -> Path:
+    """A zip file whose one member is of a kind that Unix knows."""
+    member = zipfile.ZipInfo("l.png")
+    member.create_system, member.external_attr = 3, (kind | 0o644) << 16
+    with zipfile.ZipFile(folder / "x.zip", "w") as archive:
+        archive.writestr(member, png(PIXELS[0]))
+    return folder / "x.zip"
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK, stat.S_IFDIR])
+def test_devices_in_a_zip_are_refused(kind, tmp_path):
+    with pytest.raises(ImageError, match=r"l\.png is a folder or a device"):
+        open_source(zip_of_kind(tmp_path, kind))
+
+
+@pytest.mark.parametrize("kind", [0, stat.S_IFREG])
+def test_a_zip_with_or_without_modes_is_read(kind, tmp_path):
+    assert len(all_pixels(open_source(zip_of_kind(tmp_path, kind)))) == 1
 
 
 def test_a_name_twice_in_an_archive_is_refused(tmp_path):
@@ -418,7 +457,8 @@ def test_zip_with_other_compression_or_a_password_says_what_to_do(tmp_path):
     data = bytearray(write_zip(tmp_path / "y.zip", {"a.png": png(PIXELS[0])}).read_bytes())
     data[data.index(b"PK\x01\x02") + 8] |= 1  # the encryption flag in the central directory
     (tmp_path / "y.zip").write_bytes(data)
-    assert "a.png is encrypted" in str(error_of(tmp_path / "y.zip"))
+    with pytest.raises(ImageError, match=r"a\.png is encrypted"):
+        open_source(tmp_path / "y.zip")
 
 
 def test_a_zip_that_lies_about_sizes_is_not_believed(tmp_path):
@@ -430,6 +470,29 @@ def test_a_zip_that_lies_about_sizes_is_not_believed(tmp_path):
     data[size_field : size_field + 4] = (10).to_bytes(4, "little")
     (tmp_path / "x.zip").write_bytes(data)
     assert "CRC" in str(error_of(tmp_path / "x.zip"))
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_that_lies_about_what_is_packed_is_read_in_the_memory_of_its_image(compression, tmp_path):
+    declared = 2**28
+    data = bytearray(write_zip(tmp_path / "x.zip", {"a.png": png(PIXELS[0])}, compression).read_bytes())
+    directory = data.index(b"PK\x01\x02")
+    data[directory + 20 : directory + 24] = declared.to_bytes(4, "little")
+    place = data.index(b"PK\x05\x06") + 16
+    data[place : place + 4] = (directory + declared).to_bytes(4, "little")
+    with (tmp_path / "x.zip").open("wb") as file:  # with a hole of that size
+        file.write(data[:directory])
+        file.seek(declared, os.SEEK_CUR)
+        file.write(data[directory:])
+    tracemalloc.start()
+    try:
+        if compression == zipfile.ZIP_STORED:
+            assert "a.png has 268,435,456 bytes of" in str(error_of(tmp_path / "x.zip"))
+        else:
+            assert len(all_pixels(open_source(tmp_path / "x.zip"))) == 1
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_image_with_too_many_pixels_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
