@@ -91,7 +91,7 @@ def frechet_distance_of_moments(generated: Gaussian, reference: Gaussian, *, dev
     """
     check_width(len(generated.mean), len(reference.mean))
     squares = _eigenvalues(_inner(generated, reference, device))
-    trace_sqrt = float(_largest(squares, generated.n - 1).sqrt().sum())
+    trace_sqrt = float(_largest(squares, _rank(generated.n, reference)).sqrt().sum())
     shift = generated.mean - reference.mean
     traces = float(np.trace(generated.cov)), float(np.trace(reference.cov))
     return float(shift @ shift) + _covariance_term(*traces, trace_sqrt)
@@ -113,7 +113,7 @@ def frechet_value(features: Features, reference: Gaussian, *, device: str = "cpu
     squares = _eigenvalues(centred @ cov @ centred.T / (n - 1))
     trace = float(centred.square().sum()) / (n - 1)
     shift = mean - reference.mean
-    trace_sqrt = float(_largest(squares, n - 1).sqrt().sum())
+    trace_sqrt = float(_largest(squares, _rank(n, reference)).sqrt().sum())
     return float(shift @ shift) + _covariance_term(trace, float(np.trace(reference.cov)), trace_sqrt)
 
 
@@ -156,8 +156,13 @@ def _eigenvalues(symmetric: Tensor) -> Tensor:
     return values
 
 
+def _rank(n: int, reference: Gaussian) -> int:
+    """Most directions that both sides vary in: n images centred span n - 1, and so does the reference with its own."""
+    return min(n, reference.n) - 1
+
+
 def _largest(values: Tensor, rank: int) -> Tensor:
-    """At most `rank` of the ascending `values`: n images centred span n - 1 directions, the rest is rounding."""
+    """At most `rank` of the ascending `values`: the rest is rounding, whose roots would not be small."""
     return values[max(len(values) - rank, 0) :].clamp(min=0)
 
 
@@ -165,7 +170,7 @@ def _slopes_by_images(centred: Tensor, shift: Float64, reference: Gaussian) -> _
     n = len(centred)
     cov = torch.from_numpy(reference.cov).to(centred.device)
     squares, vectors = torch.linalg.eigh(centred @ cov @ centred.T / (n - 1))
-    roots = _largest(squares, n - 1).sqrt()
+    roots = _largest(squares, _rank(n, reference)).sqrt()
     quadratic = (n - 1) * vectors[:, n - len(roots) :].square() @ roots
     return _Slopes(float(roots.sum()), _pull(centred, shift, quadratic))
 

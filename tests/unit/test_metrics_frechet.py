@@ -3,7 +3,7 @@ import pytest
 
 from genbench.errors import FeatureError
 from genbench.metrics import frechet
-from genbench.metrics.frechet import frechet_distance, frechet_distance_of_moments
+from genbench.metrics.frechet import frechet_distance, frechet_distance_of_moments, frechet_value
 from genbench.metrics.moments import Moments
 from genbench.metrics.reference import Reference
 
@@ -22,6 +22,20 @@ def test_low_rank_and_full_forms_agree(n: int) -> None:
     by_moments = frechet_distance_of_moments(Moments.from_features(generated), reference)
     assert by_features.value == pytest.approx(by_moments, rel=1e-9)
     assert by_features.value == by_features.mean_term + by_features.covariance_term
+
+
+@pytest.mark.parametrize(("n", "n_reference"), [(400, 100), (100, 400), (400, 400), (600, 100)])
+def test_fewer_images_than_features_on_both_sides_give_the_exact_distance(n: int, n_reference: int) -> None:
+    x, y = gaussian(n, 512, 1.2, 0.1), gaussian(n_reference, 512)
+    # tr (Σr^½ Σ Σr^½)^½ is the nuclear norm of the product of both sides' centred images, over the roots of n - 1.
+    centred = [(side - side.mean(axis=0, dtype=np.float64)) / (len(side) - 1) ** 0.5 for side in (x, y)]
+    shift = x.mean(axis=0, dtype=np.float64) - y.mean(axis=0, dtype=np.float64)
+    traces = sum(float(np.square(side).sum()) for side in centred)
+    exact = shift @ shift + traces - 2 * np.linalg.norm(centred[0] @ centred[1].T, "nuc")
+    reference = Moments.from_features(y)
+    assert frechet_distance(x, reference).value == pytest.approx(exact, rel=1e-11)
+    assert frechet_value(x, reference) == pytest.approx(exact, rel=1e-11)
+    assert frechet_distance_of_moments(Moments.from_features(x), reference) == pytest.approx(exact, rel=1e-11)
 
 
 @pytest.mark.parametrize("strip", [1, 4, 11, 256])
