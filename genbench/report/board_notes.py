@@ -35,13 +35,17 @@ def table_notes(
             'without a rank. `genbench sql "from published"` has their sources.'
         )
     if blocks != [1]:
-        spread = "1" if blocks[0] == 1 else str(blocks[0])
-        number = str(blocks[-1]) if len(blocks) == 1 else f"{spread} to {blocks[-1]}"
         notes.append(
-            f"Values are means over {number} seed blocks of n images each; s is the sample standard deviation of the "
-            "blocks' values, that of one block and not of the mean."
+            f"Values are means over {blocks_measured(rows)} seed blocks of n images each; s is the sample standard "
+            "deviation of the blocks' values, that of one block and not of the mean."
         )
     return notes + [_bias(column.metric, counts, widths) for column in columns if column.metric.startswith("fd@")]
+
+
+def blocks_measured(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many seed blocks the runs have: a number, or the least and the most."""
+    least, most = min(row["n_blocks"] for row in rows), max(row["n_blocks"] for row in rows)
+    return str(most) if least == most else f"{least} to {most}"
 
 
 def _bias(metric: str, counts: Sequence[int], widths: Mapping[str, int]) -> str:
@@ -56,10 +60,23 @@ def _bias(metric: str, counts: Sequence[int], widths: Mapping[str, int]) -> str:
     )
 
 
-def suite_notes(store: Store, suite: str, precision: str, columns: Sequence[MetricKey]) -> list[str]:
-    """Notes on one suite: how far fast features carry, and what of it is not shown."""
+def suite_notes(
+    store: Store, suite: str, precision: str, columns: Sequence[MetricKey], rows: Sequence[Row]
+) -> list[str]:
+    """Notes on one suite: seed blocks that lack, how far fast features carry, and what of it is not shown."""
+    own = [row for row in rows if row["suite"] == suite]
     fast = [_deviations(store, suite, columns)] if precision == "fast" else []
-    return fast + _not_shown(store, suite, precision)
+    return _blocks_lacking(store, suite, own) + fast + _not_shown(store, suite, precision)
+
+
+def _blocks_lacking(store: Store, suite: str, rows: Sequence[Row]) -> list[str]:
+    """How many of the seed blocks that the suite's file asks for were measured, where some run lacks one."""
+    asked = store.query("SELECT blocks FROM suites WHERE suite = ?", [suite]).rows
+    counts = {row["n_blocks"] for row in rows}
+    if not asked or not counts or min(counts) >= asked[0][0]:
+        return []
+    which = ", run by run in column n_blocks of `--format csv`" if len(counts) > 1 else ""
+    return [f"Seed blocks measured: {blocks_measured(rows)} of suite {suite}'s {asked[0][0]}{which}."]
 
 
 def precision_option(precision: str) -> str:

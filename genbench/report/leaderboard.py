@@ -90,7 +90,7 @@ def leaderboards(
     printed = published_cells(store, suites, [column.metric for column in columns]) if published else []
     notes = table_notes(shown, columns, widths or {}, paired=cache is not None, published=bool(printed))
     for suite in suites:
-        notes += suite_notes(store, suite, precision, columns)
+        notes += suite_notes(store, suite, precision, columns, shown)
     return Leaderboard(
         headings=(
             "rank",

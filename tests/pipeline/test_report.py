@@ -264,6 +264,19 @@ def test_weights_that_changed_sample_nothing(measured_copy: World, tmp_path: Pat
     assert "are not those of the record" in Page(tmp_path / "html" / "index.html").notes()
 
 
+def test_seed_blocks_that_lack_are_told_beside_those_that_the_suite_asks_for(world: World, tmp_path: Path) -> None:
+    world.run("blocks", "-m", "tiny@ode2", "--block", "1").ok()
+    world.report(tmp_path / "html", "blocks").ok()
+    source = (tmp_path / "html" / "index.html").read_text()
+    assert "<dd>6, in each of 2 seed blocks (1 measured)</dd>" in source
+    assert "Seed blocks measured: 1 of suite blocks&#39;s 2." in source
+    world.run("blocks", "-m", "tiny@ode2").ok()
+    world.report(tmp_path / "html", "blocks").ok()
+    source = (tmp_path / "html" / "index.html").read_text()
+    assert "<dd>6, in each of 2 seed blocks</dd>" in source
+    assert "Seed blocks measured" not in source
+
+
 def test_all_suites_have_a_page_of_contents(measured_copy: World, tmp_path: Path) -> None:
     measured_copy.run("cheap", "-m", "tiny@ode2").ok()
     folder = tmp_path / "html"

@@ -121,6 +121,27 @@ def test_several_blocks_and_counts(results: Path, add: Add) -> None:
     assert "FID at n = 256 and 5,000 is biased" in notes
 
 
+def test_seed_blocks_that_lack_are_told(results: Path, add: Add) -> None:
+    suites = results / "suites"
+    suites.mkdir()
+    file = suites / "quick.toml"
+
+    def told() -> list[str]:
+        with Store.open(results, suites=[suites]) as store:
+            return [note for note in leaderboard(store, "quick").notes if "Seed blocks measured" in note]
+
+    file.write_text(SUITE)
+    assert told() == [], "the suite asks for one"
+    file.write_text(SUITE + "blocks = 3\n")
+    assert told() == ["Seed blocks measured: 1 of suite quick's 3."]
+    values = {"fd@inception-tf": (20.0, 1.0), "precision@inception-tf": (0.5, None)}
+    for number, run in enumerate(("toy@ode", "toy@sde")):
+        add(results, 10 + number, run, values, block=1)
+        add(results, 20 + number, run, values, block=2)
+        expected = "Seed blocks measured: 1 to 3 of suite quick's 3, run by run in column n_blocks of `--format csv`."
+        assert told() == ([] if number else [expected])
+
+
 def test_columns_with_a_spread_are_aligned_as_numbers(results: Path, add: Add) -> None:
     add(results, 2, "toy@ode", {"fd@inception-tf": (22.0, 1.0)}, block=1)
     lines = call("leaderboard", "quick", "--results", str(results), "--metric", "fid").stdout.splitlines()

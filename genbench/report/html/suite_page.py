@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from genbench.features.spaces import SPACES
+from genbench.report.board_notes import blocks_measured
 from genbench.report.figures import agreement, classes, quality_cost, sample_size, training
+from genbench.report.figures.canvas import Record
 from genbench.report.figures.chart import Scope, records
 from genbench.report.html.correlograms import correlograms
 from genbench.report.html.influential import influential_images
@@ -51,7 +53,7 @@ class SuitePage(NamedTuple):
     suite: str
     title: str
     facts: tuple[tuple[str, str], ...]
-    """What the suite asks for, in a few words each."""
+    """What the suite asks for, and how much of it was measured, in a few words each."""
     runs: tuple[str, ...]
     """The best first."""
     columns: tuple[Column, ...]
@@ -84,7 +86,7 @@ def suite_page(store: Store, suite: str, settings: Settings) -> SuitePage:
     files = {BOARD_CSV: comma_separated(*board.rows).encode()}
     for made in (samples, *charts, images):
         files |= made.files
-    title, facts = _described(store, suite)
+    title, facts = _described(store, suite, records(board.rows))
     return SuitePage(
         suite=suite,
         title=title,
@@ -113,13 +115,18 @@ def _scope(suite: str, settings: Settings, rows: Sequence[Any]) -> Scope:
     )
 
 
-def _described(store: Store, suite: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """Title and protocol, as the suite's file has them now; a suite without a file has its name alone."""
+def _described(store: Store, suite: str, rows: Sequence[Record]) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Title and protocol, as the suite's file has them now, and how many of its seed blocks `rows` have.
+
+    A suite without a file has its name alone.
+    """
     found = records(store.query("SELECT * FROM suites WHERE suite = ?", [suite]))
     if not found:
         return suite, ()
     (row,) = found
-    blocks = f", in each of {row['blocks']} seed blocks" if row["blocks"] > 1 else ""
+    measured = blocks_measured(rows)
+    lacking = f" ({measured} measured)" if measured != str(row["blocks"]) else ""
+    blocks = f", in each of {row['blocks']} seed blocks{lacking}" if row["blocks"] > 1 else ""
     return row["title"], (
         ("data set", f"{row['dataset']}, {row['resolution']}x{row['resolution']}"),
         ("images", f"{row['images']:,}{blocks}"),
