@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -206,7 +206,8 @@ class Record(Strict):
     parts: tuple[PartFacts, ...] = ()
     """What measurements are the means of: FDr space by space, CLIP score by category of prompts."""
     influence: str | None = None
-    """Parquet file of each image's influence on each Fréchet distance, below the cache folder; None without one."""
+    """Parquet file of each image's influence on each Fréchet distance, ``features/…`` below the cache folder; None
+    without one."""
     costs: Costs
     provenance: Provenance
     digest: str = ""
@@ -218,6 +219,18 @@ class Record(Strict):
         if path.is_absolute() or len(path.parts) != 3 or ".." in path.parts or not str(path).isprintable():
             raise ValueError("names no place below a results folder")
         return self
+
+    @field_validator("influence")
+    @classmethod
+    def _stays_below_features(cls, value: str | None) -> str | None:
+        """Records of others name a file that is opened here."""
+        if value is None:
+            return None
+        path = PurePosixPath(value)
+        inside = path.parts[:1] == ("features",) and path.suffix == ".parquet" and ".." not in path.parts
+        if not inside or "\\" in value or not value.isprintable():
+            raise ValueError("names no table below the features of a cache folder")
+        return value
 
     @field_validator("created")
     @classmethod

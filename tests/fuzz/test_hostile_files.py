@@ -49,6 +49,16 @@ def test_a_merged_record_cannot_choose_a_place_outside_the_results(place: str, n
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_merged_record_cannot_have_a_file_of_its_reader_opened(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "id_ed25519").write_text("private")
+    (tmp_path / "x.parquet").write_bytes(table_of([changed("influence", "../home/id_ed25519")]))
+    answer = call("store", "merge", tmp_path / "x.parquet", "--results", tmp_path / "results")
+    assert answer.code == 1
+    assert "left out" in answer.err
+    assert not list((tmp_path / "results").rglob("*.json"))
+
+
 @pytest.mark.parametrize("source", ["..", "a/..", "a\0b", "\x1b[2J", "/"])
 def test_a_score_of_a_strange_source_lies_below_the_results(source: str, tmp_path: Path) -> None:
     data = json.loads(changed("images.source", source)) | {"kind": "score", "suite": None, "run": None}

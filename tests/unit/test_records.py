@@ -186,6 +186,28 @@ def test_a_measurement_that_is_no_number_makes_no_record(value):
         MeasurementFacts.model_validate({**DOCUMENT["measurements"][0], "value": value})
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../home/id_ed25519",
+        "../x.parquet",
+        "features/../../x.parquet",
+        "features/x/..\\..\\x.parquet",
+        "/etc/x.parquet",
+        "weights/x.parquet",
+        "features/x.safetensors",
+        "features",
+        "features/x\0.parquet",
+        "",
+    ],
+)
+def test_a_record_names_no_file_but_a_table_below_the_features(name):
+    with pytest.raises(ValidationError, match="names no table below the features"):
+        Record.model_validate({**DOCUMENT, "influence": name})
+    inside = "features/0a/influence/0-256-1b.parquet"
+    assert Record.model_validate({**DOCUMENT, "influence": inside}).influence == inside
+
+
 def test_a_record_is_frozen_and_measures_something():
     with pytest.raises(ValidationError, match="frozen"):
         RECORD.block = 1

@@ -50,10 +50,10 @@ def test_pairing_by_image_tells_apart_what_independent_errors_do_not(tmp_path: P
     shared = generator.standard_normal(256)
     for number, name in enumerate("ab"):
         influence = 16 * shared + generator.standard_normal(256)
-        path = tmp_path / "cache" / f"{name}.parquet"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(influence_table({FD.metric: influence}, np.arange(256), None))
-        add(tmp_path / "results", number, f"toy@{name}", {FD.metric: (10.0 + number, 1.0)}, influence=path.name)
+        table = f"features/{name}.parquet"
+        (tmp_path / "cache" / "features").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cache" / table).write_bytes(influence_table({FD.metric: influence}, np.arange(256), None))
+        add(tmp_path / "results", number, f"toy@{name}", {FD.metric: (10.0 + number, 1.0)}, influence=table)
     assert ranks(tmp_path / "results") == {"toy@a": 1, "toy@b": 1}
     assert ranks(tmp_path / "results", cache=tmp_path / "cache") == {"toy@a": 1, "toy@b": 2}
 
