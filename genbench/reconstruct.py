@@ -159,10 +159,10 @@ def measured(
     size, and for a decoder without an encoder, and what locating weights and measuring raise.
     """
     suite = protocol.suite
-    found = find_decoder(card, cache=settings.cache, registry=settings.registry)
     n = min(suite.images, settings.limit or suite.images)
     source = open_source(originals, workers=settings.workers)
     prepared = Prepared(source, n, suite.resolution, crop=suite.crop == "adm")
+    found = find_decoder(card, cache=settings.cache, registry=settings.registry)
     made = Reconstructed(prepared, found, settings.device)
     name = f"{card.id}@{PRESET}"
     known = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,10 @@ from genbench.methods.initialisation import initialise
 from genbench.methods.latents.autoencoder import module as continuous
 from genbench.methods.latents.families import decoder_network
 from genbench.methods.var.quantiser import module as multi_scale
+from genbench.reconstruct import select
+from genbench.suites import find_reconstruction_suite
+
+ROOT = Path(__file__).parents[2]
 
 SUITE = """
 id = "recon-tiny"
@@ -178,3 +184,21 @@ def test_too_few_originals_are_refused_and_so_is_a_run(reconstruct, genbench, au
     assert (refused.code, "3 images of the 12" in refused.err, "--limit 3" in refused.err) == (2, True, True)
     other = genbench("run", "recon-tiny", "--suites", autoencoders / "suites")
     assert (other.code, "genbench reconstruct recon-tiny ORIGINALS" in other.err) == (2, True)
+
+
+def test_originals_are_looked_at_before_weights_are_fetched(reconstruct, autoencoders, tmp_path):
+    text = CONTINUOUS.replace("small-kl", "far-kl")
+    (autoencoders / "registry/decoders/far-kl.toml").write_text(text)
+    try:
+        refused = reconstruct("recon-tiny", tmp_path / "nowhere", "-m", "far-kl", "--limit", "12")
+    finally:
+        (autoencoders / "registry/decoders/far-kl.toml").unlink()
+    assert "nowhere" in refused.err
+    assert "weights" not in refused.err
+
+
+def test_every_autoencoder_of_the_suite_has_weights_of_its_own():
+    suite = find_reconstruction_suite("recon-imagenet256", [ROOT / "suites"])
+    chosen = select(suite.runs, [ROOT / "registry"])
+    assert chosen
+    assert all(card.weights for card in chosen)
