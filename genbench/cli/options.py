@@ -37,7 +37,7 @@ SuitesOption = Annotated[Path | None, typer.Option("--suites", help="Folder of s
 DeviceOption = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, cuda:1 …", show_default="cuda if there is one, else cpu")
 ]
-BatchOption = Annotated[int, typer.Option("--batch-size", min=1, help="Images a batch; changes no draw, only rounding.")]
+BatchOption = Annotated[int, typer.Option("--batch-size", min=1, help="Images a batch; changes rounding alone.")]
 AllowPickleOption = Annotated[
     bool,
     typer.Option(

@@ -88,7 +88,7 @@ def run(
     allow_pickle: AllowPickleOption = False,
     engine_name: EngineOption = None,
     address: AddressOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop; what the suite reads is fetched.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop; references are fetched.")] = False,
 ) -> int:
     """Sample the suite's models, measure them, and keep the records.
 
