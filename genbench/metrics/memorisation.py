@@ -36,8 +36,8 @@ def realism(generated: Features, reference: Features, *, k: int = IMPROVED.k, de
     """(N,): the greatest ratio of a reference ball's radius to the image's distance from its centre.
 
     Realism of Kynkäänniemi et al. 2019. Balls of at least the median radius are left out. 1 and more is inside of a
-    ball; infinite at distance 0. Raises `FeatureError` where no ball is left (all radii alike), and for features as
-    `nearest` does.
+    ball; infinite at distance 0, and where a reference in float16, as files hold it, is no farther than its rounding.
+    Raises `FeatureError` where no ball is left (all radii alike), and for features as `nearest` does.
     """
     check_features(generated, "generated features", at_least=1)
     check_width(generated.shape[1], reference.shape[1])
@@ -51,15 +51,29 @@ def realism(generated: Features, reference: Features, *, k: int = IMPROVED.k, de
     centres = reference[small].astype(np.float64)
     log_radii = torch.from_numpy(np.log(np.maximum(radii[small], np.finfo(np.float64).tiny))).to(device)
     points = torch.from_numpy(centres).to(device)
+    roundings = _squared_roundings(centres)
+    limits = torch.from_numpy(roundings).to(device)
     best = np.empty(len(generated))
     for start in range(0, len(generated), _ROWS):
         rows = torch.from_numpy(generated[start : start + _ROWS].astype(np.float64)).to(device)
-        nearness = log_radii - torch.cdist(rows, points).square().log()
+        distances = torch.cdist(rows, points).square()
+        nearness = (log_radii - distances.log()).masked_fill_(distances <= limits, torch.inf)
         at = nearness.argmax(dim=1).cpu().numpy()
         squares = np.square(rows.cpu().numpy() - centres[at]).sum(axis=1)
+        squares[squares <= roundings[at]] = 0
         with np.errstate(divide="ignore"):
             best[start : start + _ROWS] = np.sqrt(radii[small][at] / squares)
     return best
+
+
+def _squared_roundings(points: Float64) -> Float64:
+    """(M,): how far float16 may have moved each of (M, d) points, squared; 0 where they are not all float16 numbers."""
+    with np.errstate(over="ignore"):
+        halves = points.astype(np.float16)
+    if not np.array_equal(halves, points):
+        return np.zeros(len(points))
+    moved: Float64 = np.square(np.spacing(np.abs(halves)).astype(np.float64) / 2).sum(axis=1)
+    return moved
 
 
 def copying_score(

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
@@ -74,6 +76,20 @@ def test_realism_of_a_copy_is_infinite_and_its_mean_is_refused() -> None:
         measure(parse("realism@toy"), np.stack([NEW[0], TRAIN[at]]), reference)
     with pytest.raises(FeatureError, match="no neighbour ball is smaller"):
         realism(NEW, np.ones((20, 6), np.float32))
+
+
+def test_realism_knows_a_copy_of_a_reference_that_was_rounded_in_its_file(tmp_path: Path) -> None:
+    train = np.abs(drawn(400, 64)) * np.logspace(-6, 1, 64, dtype=np.float32)
+    new = np.abs(drawn(50, 64)) * np.logspace(-6, 1, 64, dtype=np.float32)
+    Reference.from_features(train, space="toy", space_digest="").save(tmp_path / "toy")
+    stored = Reference.load(tmp_path / "toy")
+    assert not np.array_equal(stored.features, train)
+    metric, at = parse("realism@toy"), int(radii(train, 3).argmin())
+    new[3] = train[at]
+    with pytest.raises(FeatureError, match="generated image 3 has the features of a reference image"):
+        measure(metric, new, stored)
+    new[3] += 2e-3 * train[at]  # float16 moves a number by no more than a 2,048th of it
+    assert measure(metric, new, stored).value > 1
 
 
 def test_mann_whitney_is_that_of_scipy_with_a_continuity_correction_upwards() -> None:
