@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
+from PIL import EpsImagePlugin
 
 from genbench.engine.job import PREVIEW
 from genbench.images import emoji32
@@ -23,6 +24,7 @@ from genbench.report.html.neighbours import training
 from genbench.report.html.remaking import remake
 from genbench.report.html.settings import Settings
 from genbench.shards import Shard, ShardCache
+from tests.fuzz.containers import png
 
 if TYPE_CHECKING:
     from tests.pipeline.conftest import Measured, World
@@ -205,9 +207,19 @@ def test_records_alone_make_a_report(measured_copy: World, tmp_path: Path) -> No
     assert list(dangling(tmp_path / "html")) == []
 
 
-def test_a_preview_that_is_no_picture_is_passed_over(measured_copy: World, tmp_path: Path) -> None:
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\n%%EOF\n"
+
+
+@pytest.mark.parametrize(
+    "preview", [b"no picture", b"", png(60_000, 60_000), EPS], ids=["text", "empty", "bomb", "program"]
+)
+def test_a_preview_that_is_no_picture_is_passed_over(
+    preview: bytes, measured_copy: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Previews come with merged records: neither a bomb nor what Pillow gives to Ghostscript is opened."""
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_, **__: pytest.fail("Ghostscript ran"))
     first, *_ = sorted(measured_copy.results.rglob("*.png"))
-    first.write_bytes(b"no picture")
+    first.write_bytes(preview)
     measured_copy.report(tmp_path / "html", "tiny").ok()
     rows = csv.DictReader(io.StringIO((tmp_path / "html" / "data" / "samples.csv").read_text()))
     assert {row["run"] for row in rows} == set(RUNS) - {first.parent.name}

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from genbench.errors import ImageError
+from genbench.images.decode import check_encoded_size, decode
 from genbench.images.grid import tiles
 from genbench.report.figures.chart import Scope, records
 from genbench.report.html.pictures import Pictures
@@ -63,12 +65,17 @@ def sample_grid(store: Store, scope: Scope, runs: Sequence[str], settings: Setti
 
 
 def _preview(results: Path, row: Record) -> list[Image.Image] | None:
-    """The first images of a record; None where no preview is there that can be read."""
+    """The first images of a record; None where no preview is there that can be read.
+
+    Previews of merged records are files of others, so they are decoded within the limits of images that are measured.
+    """
     n = min(row["n"], PREVIEW_IMAGES)
+    path = (results / row["record"]).with_suffix(".png")
     try:
-        with Image.open((results / row["record"]).with_suffix(".png")) as picture:
-            return tiles(picture.convert("RGB"), min(n, SEEDS), min(n, PREVIEW_COLUMNS))
-    except (OSError, ValueError):
+        check_encoded_size(path.stat().st_size, str(path))
+        pixels = decode(path.read_bytes(), name=path.name, place=str(path)).pixels
+        return tiles(Image.fromarray(pixels.transpose(1, 2, 0)), min(n, SEEDS), min(n, PREVIEW_COLUMNS))
+    except (OSError, ValueError, ImageError):
         return None
 
 
