@@ -78,8 +78,13 @@ def versions() -> dict[str, str]:
 
 
 def _without_secrets(argument: str) -> str:
-    """The argument with every URL cut down to what names a place: no ``user:password@``, no ``?token=…``."""
-    return re.sub(r"(?<=://)(?:[^\s/?#@]*@)?([^\s?#]*)(?:[?#]\S*)?", r"\1", argument)
+    """The argument with every URL cut down to what names a place: no ``user:password@``, no ``?token=…``.
+
+    A password may hold what should have been quoted: the last @ ends it, and where no number follows ``user:``, which
+    would be a port, it goes on beyond the characters that end an authority.
+    """
+    named = re.sub(r"(?<=://)(?:[^\s/?#]*@|[^\s/?#:@]*:(?!\d*(?:[\s/?#]|$))\S*@)", "", argument)
+    return re.sub(r"(://[^\s?#]*)[?#]\S*", r"\1", named)
 
 
 def _version(package: str) -> str | None:
