@@ -42,7 +42,7 @@ class Questions(NamedTuple):
     @property
     def compared(self) -> dict[str, Space]:
         """The spaces in which some metric needs a reference, which is exact whatever the precision of the images."""
-        return self._exact({"moments", "features", "reference labels"})
+        return self._exact({"moments", "packet moments", "features", "reference labels"})
 
     @property
     def held_out(self) -> dict[str, Space]:

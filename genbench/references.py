@@ -175,6 +175,7 @@ def from_images(
             space=space.name,
             space_digest=space.digest,
             keep="all" if keep is None else keep,
+            packets=space.packets,
             labels=subject.labels,
             source={"images": source.name, "images_digest": source.digest},
         )

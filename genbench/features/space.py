@@ -79,6 +79,11 @@ class Space:
         """Numbers per image: the product of `shape`; 0 where it follows the size of the image."""
         return math.prod(self.shape)
 
+    @property
+    def packets(self) -> int:
+        """In how many packets features come, of which a reference keeps the covariances within each; else 1."""
+        return self.shape[0] if self.layer == "packets" else 1
+
 
 def _identity(file: WeightFile | None) -> str | None:
     return None if file is None else file.sha256 or file.url

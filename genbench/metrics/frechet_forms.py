@@ -10,8 +10,9 @@ import numpy as np
 from genbench.errors import FeatureError
 from genbench.metrics.comparison import Comparison, Measurement, Part
 from genbench.metrics.frechet import frechet_distance, frechet_distance_of_moments
-from genbench.metrics.inputs import Features, Float64
+from genbench.metrics.inputs import Features, Float64, check_width
 from genbench.metrics.moments import Gaussian, symmetric_factor
+from genbench.metrics.packets import columns, covariances
 
 _PACKETS = 256
 
@@ -84,16 +85,15 @@ def wavelet_distance(
 ) -> WaveletDistance:
     """FWD (Veeramacheneni et al. 2023) of wavelet-packet coefficients (N, d), packet after packet, d = packets × size.
 
-    Raises `FeatureError` where d is no multiple of `packets`, and as `frechet_distance` does.
+    The reference's `cov` may be the whole (d, d) or those of its packets, (packets, size, size). Raises `FeatureError`
+    where d is no multiple of `packets`, and as `frechet_distance` does.
     """
-    d = features.shape[-1]
-    if d % packets:
-        raise FeatureError(
-            f"{d} coefficients are not {packets} packets of one size", hint="extract Haar packets of level 4"
-        )
-    size = d // packets
-    columns = [slice(start, start + size) for start in range(0, d, size)]
-    found = [frechet_distance(features[:, part], _marginal(reference, part), device=device) for part in columns]
+    parts = list(columns(features.shape[-1], packets))
+    check_width(features.shape[-1], len(reference.mean))
+    found = [
+        frechet_distance(features[:, part], _marginal(reference, part, cov), device=device)
+        for part, cov in zip(parts, covariances(reference.cov, packets), strict=True)
+    ]
     influence = np.mean([distance.influence for distance in found], axis=0)
     values = np.array([distance.value for distance in found])
     return WaveletDistance(float(values.mean()), float(influence.std(ddof=1)) / len(influence) ** 0.5, values)
@@ -106,8 +106,7 @@ class _Marginal(NamedTuple):
     factor: Float64
 
 
-def _marginal(gaussian: Gaussian, part: slice) -> _Marginal:
-    cov = np.ascontiguousarray(gaussian.cov[part, part])
+def _marginal(gaussian: Gaussian, part: slice, cov: Float64) -> _Marginal:
     return _Marginal(gaussian.n, gaussian.mean[part], cov, symmetric_factor(cov, gaussian.n - 1))
 
 

@@ -161,9 +161,11 @@ def _held(space: str, by_space: Mapping[str, T], what: str) -> T:
 
 def _check_reference(metric: Metric, space: str, references: Mapping[str, Reference]) -> None:
     needs = metric.statistic.needs
-    if not needs & {"moments", "features", "reference labels"}:
+    if not needs & {"moments", "packet moments", "features", "reference labels"}:
         return
     reference = _held(space, references, "reference")
+    if "moments" in needs:
+        reference.check_whole(metric.id)
     if "features" in needs and reference.features is None:
         raise FeatureError(
             f"{metric.id} compares features, but the {reference.space} reference carries moments only",
@@ -185,6 +187,8 @@ def _check_held_out(metric: Metric, space: str, held_out: Reference | None) -> N
             f"{metric.id} reads held-out real images, and there are none in space {space}",
             hint="name them: `held_out` in a suite, --held-out for `genbench score`; or leave this metric out",
         )
+    if "held-out moments" in needs:
+        held_out.check_whole(metric.id)
     if "held-out features" in needs and held_out.features is None:
         raise FeatureError(
             f"{metric.id} compares features, but the held-out {space} reference carries moments only",

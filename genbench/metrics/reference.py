@@ -3,6 +3,7 @@
 File: safetensors with ``mean`` (d,) float64, ``cov_upper`` (d(d+1)/2,) float32, the upper triangle row by row (8.4 MB
 at d = 2048), and optionally ``features`` (m, d) float16 with ``indices`` (m,) int64 and, where the classes of these
 images are known, ``labels`` (m,) int64. Metadata: format, version, space, space_digest, n, source; class_names.
+In version 2, of features that come in P packets of s, ``cov_upper`` is (P, s(s+1)/2), that within each packet.
 """
 
 from __future__ import annotations
@@ -26,9 +27,12 @@ from genbench.files import write_atomically
 from genbench.metrics.inputs import Features, Float64, check_features
 from genbench.metrics.labels import Labels
 from genbench.metrics.moments import Moments, symmetric_factor
+from genbench.metrics.packets import PacketMoments
 
 FORMAT = "genbench-reference"
 VERSION = "1"
+PACKET_VERSION = "2"
+"""Of files that hold covariances of packets."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +48,7 @@ class Reference:
     mean: Float64
     """(d,)."""
     cov: Float64
-    """(d, d), symmetric, divided by n - 1."""
+    """(d, d), symmetric, divided by n - 1; or (P, d/P, d/P), that within each of P packets of features."""
     features: npt.NDArray[np.float32] | None = None
     """(m, d) of the fixed subset, or of all images."""
     indices: npt.NDArray[np.int64] | None = None
@@ -56,7 +60,7 @@ class Reference:
 
     def __post_init__(self) -> None:
         d = self.width
-        shapes = {"mean": self.mean.shape == (d,), "cov": self.cov.shape == (d, d)}
+        shapes = {"mean": self.mean.shape == (d,), "cov": self._cov_fits()}
         if self.features is not None:
             shapes["features"] = self.features.ndim == 2 and self.features.shape[1] == d
             shapes["indices"] = self.indices is not None and self.indices.shape == self.features.shape[:1]
@@ -71,6 +75,12 @@ class Reference:
                 f"{self.space} reference: NaN or infinity in its moments", hint="build the reference again"
             )
 
+    def _cov_fits(self) -> bool:
+        packets, d = self.packets, self.width
+        if packets == 1:
+            return self.cov.shape == (d, d)
+        return packets > 1 and self.cov.shape == (packets, d // packets, d // packets) and d % packets == 0
+
     @classmethod
     def from_features(
         cls,
@@ -79,13 +89,15 @@ class Reference:
         space: str,
         space_digest: str,
         keep: int | Literal["all"] = "all",
+        packets: int = 1,
         labels: Labels | None = None,
         source: Mapping[str, str] | None = None,
     ) -> Reference:
         """Reference of (N, d) features, N >= 2, holding the features of `keep` of them (0: moments only).
 
-        `labels` are those of all N images; they are kept with the features. Raises `FeatureError` for fewer than 2
-        rows, for NaN or infinity, and for labels that are not one an image.
+        Of features in several `packets` the covariance within each is kept alone. `labels` are those of all N images;
+        they are kept with the features. Raises `FeatureError` for fewer than 2 rows, for NaN or infinity, for labels
+        that are not one an image, and where d is no multiple of `packets`.
         """
         what = f"{space} reference features"
         check_features(features, what)
@@ -93,7 +105,9 @@ class Reference:
             labels.check(len(features), f"{space} reference")
         chosen = fixed_subset(len(features), len(features) if keep == "all" else keep)
         return cls.from_moments(
-            Moments.from_features(features, what),
+            Moments.from_features(features, what)
+            if packets == 1
+            else PacketMoments.from_features(features, packets, what),
             space=space,
             space_digest=space_digest,
             features=features[chosen] if len(chosen) else None,
@@ -105,7 +119,7 @@ class Reference:
     @classmethod
     def from_moments(
         cls,
-        moments: Moments,
+        moments: Moments | PacketMoments,
         *,
         space: str,
         space_digest: str,
@@ -124,20 +138,31 @@ class Reference:
         return len(self.mean)
 
     @property
+    def packets(self) -> int:
+        """P, in how many packets `cov` is; 1 where it is whole."""
+        return len(self.cov) if self.cov.ndim == 3 else 1
+
+    @property
+    def version(self) -> str:
+        """Of its file."""
+        return VERSION if self.packets == 1 else PACKET_VERSION
+
+    @property
     def n_features(self) -> int:
         """m, how many images have their features here; 0 where it carries moments only."""
         return 0 if self.features is None else len(self.features)
 
     @cached_property
     def factor(self) -> Float64:
-        """`symmetric_factor` of `cov`, (d, r); computed once and kept."""
+        """`symmetric_factor` of `cov`, (d, r); computed once and kept. Raises `FeatureError` for that of packets."""
+        self.check_whole("a factor of the covariance")
         return symmetric_factor(self.cov, self.n - 1)
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of what a file of this reference holds, but for `source`; the same before `save` and after `load`."""
         identity: dict[str, Any] = {"space": self.space, "space_digest": self.space_digest, "n": self.n}
-        identity["version"] = VERSION
+        identity["version"] = self.version
         if self.labels is not None:  # left out without labels, so that digests from before there were any stay valid
             identity["class_names"] = self.labels.names
         sha = hashlib.sha256(canonical(identity).encode())
@@ -147,7 +172,8 @@ class Reference:
         return sha.hexdigest()
 
     def _tensors(self) -> dict[str, npt.NDArray[Any]]:
-        upper = self.cov[np.triu_indices(self.width)].astype(np.float32)
+        rows, columns = np.triu_indices(self.cov.shape[-1])
+        upper = self.cov[..., rows, columns].astype(np.float32, order="C")  # safetensors writes the bytes as they lie
         tensors: dict[str, npt.NDArray[Any]] = {"mean": self.mean, "cov_upper": upper}
         if self.features is not None and self.indices is not None:
             tensors |= {"features": _compact(self.features), "indices": self.indices.astype(np.int64)}
@@ -165,7 +191,7 @@ class Reference:
         """
         metadata = {
             "format": FORMAT,
-            "version": VERSION,
+            "version": self.version,
             "space": self.space,
             "space_digest": self.space_digest,
             "n": str(self.n),
@@ -189,10 +215,10 @@ class Reference:
         preprocessing, is refused. Raises `FeatureError` for that, and for a missing, truncated or foreign file.
         """
         metadata, tensors = _read(path)
-        if metadata.get("format") != FORMAT or metadata.get("version") != VERSION:
+        if metadata.get("format") != FORMAT or metadata.get("version") not in (VERSION, PACKET_VERSION):
             raise FeatureError(
-                f"{path}: not a {FORMAT} file of version {VERSION} (found {metadata.get('format', 'no format')} "
-                f"{metadata.get('version', '')})",
+                f"{path}: not a {FORMAT} file of version {VERSION} or {PACKET_VERSION} "
+                f"(found {metadata.get('format', 'no format')} {metadata.get('version', '')})",
                 hint="build the reference again with this version of genbench",
             )
         try:
@@ -211,6 +237,15 @@ class Reference:
             raise FeatureError(f"{path}: damaged reference file ({error})", hint="fetch or build it again") from error
         loaded.check_space(space, space_digest, where=str(path))
         return loaded
+
+    def check_whole(self, what: str) -> None:
+        """Raise `FeatureError`, naming `what` reads it, unless the covariance is whole."""
+        if self.packets > 1:
+            raise FeatureError(
+                f"{what} reads a whole covariance, and the {self.space} reference has those of its {self.packets} "
+                "packets alone",
+                hint="fwd reads these; in other spaces covariances are whole",
+            )
 
     def check_space(self, space: str | None, space_digest: str | None = None, *, where: str = "reference") -> None:
         """Raise `FeatureError` unless this reference is of `space` and `space_digest` (None: whatever it is)."""
@@ -254,11 +289,15 @@ def _labels(metadata: Mapping[str, str], tensors: Mapping[str, npt.NDArray[Any]]
 
 
 def _unpack(upper: npt.NDArray[Any], width: int) -> Float64:
-    if upper.shape != (width * (width + 1) // 2,):
+    packets, entries = (1, len(upper)) if upper.ndim == 1 else upper.shape
+    size = width // max(packets, 1)
+    if size * packets != width or entries != size * (size + 1) // 2:
         raise ValueError(f"cov_upper has shape {upper.shape} at width {width}")
-    cov = np.zeros((width, width))
-    cov[np.triu_indices(width)] = upper
-    return cov + np.triu(cov, 1).T
+    cov = np.zeros((*upper.shape[:-1], size, size))
+    rows, columns = np.triu_indices(size)
+    cov[..., rows, columns] = upper
+    cov[..., columns, rows] = upper
+    return cov
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, npt.NDArray[Any]]]:

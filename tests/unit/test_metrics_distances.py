@@ -166,6 +166,23 @@ def test_fwd_is_the_mean_of_frechet_distances_of_packets() -> None:
         wavelet_distance(X, Moments.from_features(Y))
 
 
+def test_fwd_of_packets_covariances_is_fwd_of_the_whole_one() -> None:
+    x, y = (RNG.standard_normal((n, 3 * 256)).astype(np.float32) for n in (40, 50))
+    whole, packets = (Reference.from_features(y, space="toy", space_digest="", packets=p) for p in (1, 256))
+    assert (whole.cov.size, packets.cov.size) == (768**2, 768**2 / 256)
+    metric = parse("fwd@toy")
+    of_whole, of_packets = (measure(metric, x, side) for side in (whole, packets))
+    assert of_packets.value == pytest.approx(of_whole.value, rel=1e-12)
+    assert of_packets.stderr == pytest.approx(of_whole.stderr, rel=1e-12)
+    for sides in ({"reference": packets}, {"reference": whole, "held_out": packets}):
+        with pytest.raises(FeatureError, match="fdr@toy reads a whole covariance"):
+            measure(parse("fdr@toy"), x, **({"held_out": whole} | sides))
+    with pytest.raises(FeatureError, match="covariances of 128 packets are not those of 256"):
+        measure(metric, x, Reference.from_features(y, space="toy", space_digest="", packets=128))
+    with pytest.raises(FeatureError, match="features are 512 wide"):
+        measure(metric, x[:, :512], packets)
+
+
 GENERATED = Labels(np.arange(60) % 3)
 REAL = Labels(np.arange(45) % 3)
 

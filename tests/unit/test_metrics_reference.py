@@ -77,6 +77,38 @@ def test_a_reference_without_labels_has_the_digest_that_it_had_before_there_were
     assert zeros.digest == "59dd62f90fd79a61194bb281c759b7efdf21b1f1a332e20db3802fb27bf99b9b"
 
 
+def test_packets_keep_the_covariance_within_each_alone(tmp_path: Path) -> None:
+    kept = reference(packets=4, keep=0)
+    assert (kept.packets, kept.cov.shape) == (4, (4, 5, 5))
+    whole = np.cov(FEATURES.astype(np.float64), rowvar=False)
+    for packet, start in enumerate(range(0, 20, 5)):
+        np.testing.assert_allclose(kept.cov[packet], whole[start : start + 5, start : start + 5], rtol=1e-12)
+    np.testing.assert_allclose(kept.mean, reference().mean, rtol=1e-14)
+    kept.save(tmp_path / "r")
+    loaded = Reference.load(tmp_path / "r")
+    np.testing.assert_array_equal(loaded.cov, kept.cov.astype(np.float32))
+    assert (loaded.digest, loaded.packets) == (kept.digest, 4)
+    assert kept.digest not in {reference(keep=0).digest, reference(packets=2, keep=0).digest}
+    tensors = kept._tensors() | {"cov_upper": np.zeros((0, 5), np.float32)}
+    metadata = {"format": "genbench-reference", "version": "2", "space": "toy", "space_digest": "", "n": "300"}
+    save_file(tensors, tmp_path / "damaged", metadata | {"source": "{}"})
+    with pytest.raises(FeatureError, match=r"cov_upper has shape \(0, 5\) at width 20"):
+        Reference.load(tmp_path / "damaged")
+
+
+def test_a_whole_covariance_is_not_read_from_those_of_packets() -> None:
+    for read in (lambda r: r.factor, lambda r: r.check_whole("fd@toy")):
+        with pytest.raises(
+            FeatureError, match="reads a whole covariance, and the toy reference has those of its 4"
+        ) as e:
+            read(reference(packets=4))
+        assert "fwd" in e.value.hint
+    with pytest.raises(FeatureError, match="20 coefficients are not 3 packets of one size"):
+        reference(packets=3)
+    with pytest.raises(FeatureError, match="cov not of width 3"):
+        Reference("toy", "", 9, np.zeros(3), np.zeros((2, 1, 1)))
+
+
 def test_the_fixed_subset_is_fixed() -> None:
     # Values of the first release: a change would move KD, precision and recall of every kept record.
     assert fixed_subset(100, 8).tolist() == EXPECTED_SUBSET

@@ -11,12 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from genbench import published_statistics
 from genbench.cli.main import run
 from genbench.errors import ConfigError, FeatureError, UsageError
 from genbench.features import spaces
+from genbench.features.haar import haar_packets
 from genbench.images import emoji32
+from genbench.metrics.frechet_forms import wavelet_distance
+from genbench.metrics.moments import Moments
 from genbench.metrics.reference import Reference
 from genbench.references import Shelf, from_published
 
@@ -181,6 +185,29 @@ def test_build_then_score_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert run([*score, "--registry", out, "--no-record", "--format", "csv", *cache]) == 0
     value = float(capsys.readouterr().out.splitlines()[1].split(",")[2])
     assert value == pytest.approx(0, abs=1e-3)  # the stored covariance is rounded to float32
+
+
+def test_a_reference_of_wavelet_packets_holds_their_covariances_and_serves_fwd(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = emoji32.load("test").images
+    np.save(tmp_path / "set.npy", images[:20])
+    np.save(tmp_path / "others.npy", images[30:50])
+    out, cache = str(tmp_path / "registry"), ["--cache", str(tmp_path / "cache")]
+    build = ["reference", "build", str(tmp_path / "set.npy"), "--name", "my-set", "--space", "pixels/haar4"]
+    assert run([*build, "--keep", "0", "--out", out, *cache]) == 0
+    made = Reference.load(tmp_path / "registry/references/my-set/pixels_haar4.safetensors")
+    assert (made.cov.shape, made.version) == ((256, 12, 12), "2")
+
+    score = ["score", str(tmp_path / "others.npy"), "--registry", out, "--no-record", "--format", "csv", *cache]
+    capsys.readouterr()
+    assert run([*score, "--reference", "my-set", "--metrics", "fwd"]) == 0
+    value = float(capsys.readouterr().out.splitlines()[1].split(",")[2])
+    sides = (haar_packets(torch.from_numpy(s.transpose(0, 3, 1, 2) / 255.0)) for s in (images[30:50], images[:20]))
+    ours, theirs = (side.reshape(20, -1).float().numpy() for side in sides)
+    assert value == pytest.approx(wavelet_distance(ours, Moments.from_features(theirs)).value, rel=1e-5)
+    assert run([*score, "--reference", "my-set", "--metrics", "fd@pixels/haar4"]) == 2
+    assert "fd@pixels/haar4 reads a whole covariance" in capsys.readouterr().err
 
 
 def test_build_wants_a_suite_or_a_name_with_spaces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ _PAPER = re.compile(r"arXiv:(\d{4}\.\d{5})")
 _NEEDS: dict[Need, str] = {
     "features": "of the reference",
     "moments": "mean and covariance of the reference",
+    "packet moments": "mean and covariances of the reference's packets",
     "held-out features": "of held-out real images",
     "held-out moments": "mean and covariance of held-out real images",
     "labels": "classes",

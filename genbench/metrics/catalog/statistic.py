@@ -11,7 +11,15 @@ from genbench.metrics.balls import Balls
 
 Direction = Literal["lower", "higher"]
 Need = Literal[
-    "moments", "features", "held-out moments", "held-out features", "labels", "reference labels", "originals", "prompts"
+    "moments",
+    "packet moments",
+    "features",
+    "held-out moments",
+    "held-out features",
+    "labels",
+    "reference labels",
+    "originals",
+    "prompts",
 ]
 
 # Standard errors that several statistics have, in the words that `genbench show metric` prints.
@@ -62,8 +70,9 @@ class Statistic:
     version: int = 1
     """Raised whenever the same features would give another value; leaderboards never mix versions."""
     needs: frozenset[Need] = frozenset()
-    """What the features are measured with: nothing, the reference's moments or features, those of held-out real images,
-    classes, the classes of the reference, the originals or the prompts that images were made from."""
+    """What the features are measured with: nothing, the reference's moments, whole or of packets, or features, those of
+    held-out real images, classes, the classes of the reference, the originals or the prompts that images were made
+    from."""
     home: str = "inception-tf"
     """The space that its paper or its peers measure it in."""
     balls: Balls | None = None
