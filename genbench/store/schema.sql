@@ -216,7 +216,7 @@ CREATE TABLE costs (
     -- Feature extraction alone.
     extraction_seconds_per_image DOUBLE,
     -- Processes that made the shards, whichever calls they were of; NULL where older versions made some.
-    workers INTEGER,
+    workers BIGINT,
     -- Of the call that wrote the record: share of its workers' time in which they made images or extracted features; the
     -- rest is loading, sending, writing and waiting. NULL where it found all shards made.
     utilisation DOUBLE,

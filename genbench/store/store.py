@@ -19,7 +19,7 @@ from genbench.store import ddl, ingest
 from genbench.store.access import TIMEOUT, UnreadableStoreError, connect, exclusive, one_line
 from genbench.store.sources import Key, Sources, Stamp
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Version of the tables and of what is put into them; a store of another version is rebuilt."""
 
 FILE = "genbench.duckdb"
@@ -290,6 +290,12 @@ def _build(file: Path, sources: Sources, *, keep_old: bool = False) -> Path | No
         reason = one_line(error) if isinstance(error, duckdb.Error) else str(error.strerror)
         raise StoreError(
             f"{file}: cannot be built ({reason})", hint="free some space, or name another folder with --results"
+        ) from error
+    except duckdb.Error as error:
+        raise StoreError(
+            f"{file}: cannot be built ({one_line(error)})",
+            hint="a record, card or suite holds what the store does not: take away those that were added last, and "
+            "report it as a bug of genbench",
         ) from error
     finally:
         _remove_unfinished(file)

@@ -10,11 +10,12 @@ from random import Random
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from genbench.errors import StoreError
-from genbench.records import read_record
+from genbench.records import Record, read_record
 from tests.fuzz.containers import encoded, zip_of
-from tests.fuzz.results import record_text, sealed, sound_record, table_of
+from tests.fuzz.results import RECORD, record_text, sealed, sound_record, table_of
 from tests.fuzz.tensors import trap
 from tests.pipeline.conftest import call
 
@@ -85,13 +86,29 @@ def test_a_folder_of_malformed_records_is_a_store_of_the_sound_ones(tmp_path: Pa
     assert 0 < sound < 60
 
 
-@pytest.mark.parametrize("number", [2**31, 2**63 - 1])
+def with_every_number(model: BaseModel, number: int) -> dict[str, Any]:
+    """What a model holds, with another value for every whole number that it may have, but the version of its format."""
+    data = model.model_dump(mode="json")
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if field.annotation in (int, int | None) and name != "schema_version":
+            data[name] = number
+        elif isinstance(value, BaseModel):
+            data[name] = with_every_number(value, number)
+        elif isinstance(value, tuple):
+            data[name] = [with_every_number(item, number) if isinstance(item, BaseModel) else item for item in value]
+    return data
+
+
+@pytest.mark.parametrize("number", [-(2**63), 2**31, 2**63 - 1])
 def test_numbers_that_a_record_may_have_fit_the_store(number: int, tmp_path: Path) -> None:
     path = tmp_path / "tiny" / "tiny@ode2" / "r.json"
     path.parent.mkdir(parents=True)
-    path.write_text(changed("block", number))
-    answer = call("sql", "select block from runs", "--results", tmp_path, "--format", "json").ok()
-    assert json.loads(answer.out) == [{"block": number}]
+    path.write_text(json.dumps(sealed(with_every_number(Record.model_validate(RECORD), number))))
+    question = "select block, workers, label, version from runs join costs using (record_id) "
+    joins = "join measurements using (record_id) join class_contributions using (record_id)"
+    answer = call("sql", question + joins, "--results", tmp_path, "--format", "json").ok()
+    assert json.loads(answer.out) == [dict.fromkeys(("block", "workers", "label", "version"), number)]
 
 
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])

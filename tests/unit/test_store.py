@@ -40,7 +40,7 @@ from genbench.records import (
     record_files,
     write_record,
 )
-from genbench.store import Store
+from genbench.store import Store, ingest
 from genbench.store.sources import Sources
 from genbench.suites import suite_files
 
@@ -616,6 +616,24 @@ Store.open(results)
     with duckdb.connect(str(tmp_path / "genbench.duckdb"), read_only=True) as connection:
         assert connection.execute("SELECT count(*) FROM runs").fetchall() == [(10,)]
     assert count(tmp_path) == 30
+
+
+def test_what_the_store_cannot_hold_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_record(make_record(1), tmp_path)
+    Store.open(tmp_path).close()
+    before = (tmp_path / "genbench.duckdb").read_bytes()
+    write_record(make_record(2), tmp_path)
+
+    def refuse(*_: object) -> None:
+        raise duckdb.ConversionException("Conversion Error: out of range\n\nLINE 1: ...")
+
+    monkeypatch.setattr(ingest, "catch_up", refuse)
+    for make in (Store.open, Store.rebuild):
+        with pytest.raises(StoreError, match=r"cannot be built \(Conversion Error: out of range\)") as caught:
+            make(tmp_path)
+        assert "take away those that were added last" in caught.value.hint
+    assert (tmp_path / "genbench.duckdb").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.glob("*.duckdb*")) == ["genbench.duckdb", "genbench.duckdb.lock"]
 
 
 def test_leftovers_of_a_killed_build_are_removed(tmp_path: Path) -> None:
