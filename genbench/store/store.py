@@ -282,9 +282,9 @@ def _build(file: Path, sources: Sources, *, keep_old: bool = False) -> Path | No
                 "INSERT INTO store_info VALUES (?, ?, ?)", [SCHEMA_VERSION, ddl.schema_digest(), __version__]
             )
             ingest.catch_up(connection, sources)
-        # The old file's log must not be replayed into the new file.
-        file.with_name(f"{file.name}.wal").unlink(missing_ok=True)
         kept = _set_aside(file) if keep_old and file.exists() else None
+        # The old file's log must not be replayed into the new file.
+        _log(file).unlink(missing_ok=True)
         fresh.replace(file)
     except (*_UNWRITABLE, OSError) as error:
         reason = one_line(error) if isinstance(error, duckdb.Error) else str(error.strerror)
@@ -308,5 +308,14 @@ def _remove_unfinished(file: Path) -> None:
 
 
 def _set_aside(file: Path) -> Path:
-    names = (f"{file.stem}-old-{number}{file.suffix}" for number in itertools.count(1))
-    return file.rename(next(kept for kept in map(file.with_name, names) if not kept.exists()))
+    """Rename a file with its log, in which alone may be what its program wrote last; returns its new name."""
+    names = (file.with_name(f"{file.stem}-old-{number}{file.suffix}") for number in itertools.count(1))
+    kept = next(name for name in names if not (name.exists() or _log(name).exists()))
+    if _log(file).exists():
+        _log(file).rename(_log(kept))  # first: a log without its file would be taken for nobody's
+    return file.rename(kept)
+
+
+def _log(file: Path) -> Path:
+    """What DuckDB has written of a database beside it."""
+    return file.with_name(f"{file.name}.wal")

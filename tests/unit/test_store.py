@@ -514,6 +514,24 @@ os._exit(0)  # leaves a .wal behind
     assert count(tmp_path) == 1
 
 
+def test_the_log_of_another_programs_database_is_kept_with_it(tmp_path: Path) -> None:
+    write_record(make_record(1), tmp_path)
+    code = """
+import duckdb
+connection = duckdb.connect(str(results / "genbench.duckdb"))
+connection.execute("CREATE TABLE early AS SELECT 1; CHECKPOINT; CREATE TABLE late AS SELECT 42")
+os._exit(0)  # killed: the second table is in the .wal alone
+"""
+    python(code, tmp_path).communicate(timeout=60)
+    assert (tmp_path / "genbench.duckdb.wal").exists()
+    (tmp_path / "genbench-old-1.duckdb.wal").write_bytes(b"of another one")
+    assert count(tmp_path) == 1
+    assert not (tmp_path / "genbench.duckdb.wal").exists()
+    assert (tmp_path / "genbench-old-1.duckdb.wal").read_bytes() == b"of another one"
+    with duckdb.connect(str(tmp_path / "genbench-old-2.duckdb")) as connection:
+        assert connection.execute("SHOW TABLES").fetchall() == [("early",), ("late",)]
+
+
 def python(code: str, results: Path) -> subprocess.Popen[str]:
     """Another process; `code` finds the results folder in `results`."""
     prelude = "import os, signal, sys; from pathlib import Path; results = Path(sys.argv[1])\n"
