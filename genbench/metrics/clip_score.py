@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from genbench.errors import FeatureError
 from genbench.metrics.comparison import Comparison, Measurement
 from genbench.metrics.inputs import Features, Float64, check_features, check_width, unit_length
 
@@ -19,9 +20,13 @@ def clip_scores(images: Features, prompts: Features) -> Float64:
     Raises `FeatureError` for embeddings that are not finite, all zero, of different widths or of other numbers.
     """
     check_features(images, "image embeddings", at_least=1)
-    check_features(prompts, "prompt embeddings", at_least=len(images))
+    check_features(prompts, "prompt embeddings", at_least=1)
+    if len(prompts) != len(images):
+        raise FeatureError(
+            f"{len(prompts):,} prompt embeddings for {len(images):,} images", hint="give one prompt an image, in order"
+        )
     check_width(images.shape[1], prompts.shape[1])
-    x, y = unit_length(images, "image embeddings"), unit_length(prompts[: len(images)], "prompt embeddings")
+    x, y = unit_length(images, "image embeddings"), unit_length(prompts, "prompt embeddings")
     cosines: Float64 = np.einsum("nd,nd->n", x, y)
     return 100 * np.maximum(cosines, 0)
 

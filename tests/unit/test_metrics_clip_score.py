@@ -38,3 +38,9 @@ def test_without_prompts_or_with_others_it_is_refused() -> None:
         measure(metric, IMAGES, prompts=PROMPTS[:39])
     with pytest.raises(FeatureError, match="row 3 is all zeros"):
         measure(metric, IMAGES, prompts=np.where(np.arange(40)[:, None] == 3, 0, PROMPTS).astype(np.float32))
+
+
+@pytest.mark.parametrize("prompts", [39, 41])
+def test_scores_of_other_numbers_of_prompts_are_refused(prompts: int) -> None:
+    with pytest.raises(FeatureError, match=f"{prompts} prompt embeddings for 40 images"):
+        clip_scores(IMAGES, np.resize(PROMPTS, (prompts, 6)))
