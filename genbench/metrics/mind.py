@@ -42,7 +42,8 @@ def _subset(features: Features, n: int, generator: torch.Generator) -> Tensor:
 
 
 def measure_mind(comparison: Comparison) -> Measurement:
-    """The `mind` statistic."""
+    """The `mind` statistic; both numbers of images are that of the smaller side, since no more of either take part."""
     reference = comparison.reference_features
     value = monge_distance(comparison.features, reference, device=comparison.device)
-    return Measurement(value, None, len(comparison.features), len(reference))
+    n = min(len(comparison.features), len(reference))
+    return Measurement(value, None, n, n)

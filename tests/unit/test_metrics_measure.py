@@ -25,6 +25,13 @@ def test_measurements_say_what_they_rest_on() -> None:
     assert measured["fd@toy"] == Measurement(distance.value, distance.stderr, 80, 120)
 
 
+def test_mind_says_how_many_images_of_either_side_took_part() -> None:
+    measured = measure_all([parse("mind@toy"), parse("kd@toy")], {"toy": FEATURES}, {"toy": REFERENCE})
+    assert [(m.n, m.n_reference) for m in measured.values()] == [(50, 50), (80, 50)]
+    fewer = measure(parse("mind@toy"), FEATURES[:30], REFERENCE)
+    assert (fewer.n, fewer.n_reference) == (30, 30)
+
+
 @pytest.mark.parametrize("metric", ALL, ids=lambda metric: metric.id)
 def test_alone_or_together_a_metric_has_one_value(metric) -> None:
     together = measure_all(ALL, {"toy": FEATURES}, {"toy": REFERENCE})
