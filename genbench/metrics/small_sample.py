@@ -81,18 +81,20 @@ def frechet_jackknife(
     """FD of features (N, d) with each of `blocks` equal blocks left out, from moments; one eigenvalue problem a block.
 
     Blocks are of a fixed random order (``RandomState(2020)``), so images sorted by class do not make blocks unlike.
-    Raises `FeatureError` where d images or fewer remain without a block: covariances lose rank there, and the bias is
-    not of order 1/n. Raises as `frechet_distance` does, too.
+    Raises `FeatureError` for fewer than 2 blocks, and where d images or fewer remain without one: covariances lose rank
+    there, and the bias is not of order 1/n. Raises as `frechet_distance` does, too.
     """
+    if blocks < 2:
+        raise FeatureError(f"a jackknife of {blocks} block(s) is not defined", hint="give 2 blocks or more")
     check_features(features, "features")
     check_width(features.shape[1], len(reference.mean))
     n, d = features.shape
     order = np.random.RandomState(_SEED).permutation(n)
     parts = np.array_split(order, blocks)
-    if blocks < 2 or n - len(parts[0]) <= d:
+    if n - len(parts[0]) <= d:
         raise FeatureError(
             f"{n} images of {d} features are too few for the jackknife of FD in {blocks} blocks",
-            hint=f"give more than {d * blocks // max(blocks - 1, 1) + 1} images, or take fd",
+            hint=f"give more than {d * blocks // (blocks - 1) + 1} images, or take fd",
         )
     total = Moments.from_features(features)
     value = frechet_distance_of_moments(total, reference, device=device)

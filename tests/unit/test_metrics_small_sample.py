@@ -134,6 +134,9 @@ def test_too_few_images_are_refused() -> None:
     with pytest.raises(FeatureError, match="40 images of 39 features are too few") as caught:
         frechet_jackknife(RNG.standard_normal((40, 39)), known(39))
     assert caught.value.hint == "give more than 41 images, or take fd"
+    for blocks in (-1, 0, 1):
+        with pytest.raises(FeatureError, match=rf"a jackknife of {blocks} block\(s\) is not defined"):
+            frechet_jackknife(RNG.standard_normal((40, 3)), known(3), blocks=blocks)
     with pytest.raises(FeatureError, match=r"19 image\(s\), at least 20 are needed"):
         frechet_extrapolation(RNG.standard_normal((19, 3)), known(3))
     with pytest.raises(FeatureError, match="2 and 3 blocks"):
