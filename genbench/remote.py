@@ -42,14 +42,16 @@ def working_copy(address: str, below: Path, part: str = "") -> Path:
         part: the folder below both that is kept in common; none for all. What lies beside it stays on this machine.
 
     Raises `UsageError` for an address that fsspec cannot write to or that holds a password, where fsspec's package for
-    it is not installed, and where `below` cannot be written.
+    it is not installed, and where `below` cannot be written, and `StoreError` for a machine that cannot be reached.
     """
     address = address.rstrip("/")
     _check(address)
+    origin = f"{address}/{part}".rstrip("/")
+    _system(origin)
     name = portable_name(address.partition("://")[2])[-60:]
     copy = below / f"{name}-{digest(address)[:12]}"
     try:
-        mark(copy / part, f"{address}/{part}".rstrip("/"))
+        mark(copy / part, origin)
     except OSError as error:
         raise UsageError(
             f"{copy}: no working copy of {address} can be kept there ({error.strerror})",
@@ -65,45 +67,60 @@ def mark(copy: Path, address: str) -> None:
 
 
 def _check(address: str) -> None:
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:  # what is no address may hold a password all the same: it is not repeated
+        raise UsageError(
+            f"what is given for results or cache is no address ({error})", hint="for example s3://bucket/place"
+        ) from error
     if parts.password or parts.query or parts.fragment:
         raise UsageError(
             "an address of results or cache holds a password or a query, which would end in files",
             hint="give credentials by the variables or files that the store's own programs read (AWS_…, FSSPEC_…)",
         )
-    if parts.scheme in ("http", "https") or "::" in address:
+    # fsspec takes an address without a protocol, or with one of a letter, for a path.
+    if parts.scheme in ("http", "https") or "::" in address or address.find("://") < 2:
         raise UsageError(
             f"{address}: is not a folder that files can be written to", hint="for example s3://bucket/place"
         )
-    _system(parts.scheme)
 
 
 @functools.cache
-def _system(protocol: str) -> Any:
-    """fsspec's file system of that protocol."""
+def _system(address: str) -> tuple[Any, str]:
+    """fsspec's file system of an address, and what the folder is called in it; for some kinds, this connects."""
     extra = "pip install 'genbench[remote]' (s3), or fsspec and its package for that kind of address"
     try:
-        import fsspec
+        from fsspec.core import url_to_fs
     except ImportError as error:
-        raise UsageError(f"{protocol}://: fsspec is not installed", hint=extra) from error
+        raise UsageError(f"{address}: fsspec is not installed", hint=extra) from error
     try:
-        # Another machine's files are looked for anew; what was listed here is remembered in `Remote`.
-        return fsspec.filesystem(protocol, use_listings_cache=False, skip_instance_cache=True)
+        # Nothing but what the address says: some systems hand on whatever they are given to a client of their own.
+        system, root = url_to_fs(address, skip_instance_cache=True)
     except ImportError as error:
-        raise UsageError(f"{protocol}://: {error}", hint=extra) from error
-    except ValueError as error:
+        raise UsageError(f"{address}: {error}", hint=extra) from error
+    except (TypeError, ValueError) as error:
         raise UsageError(
-            f"{protocol}://: {error}", hint="`fsspec.available_protocols()` lists the known ones"
+            f"{address}: {error}",
+            hint="for example s3://bucket/place or sftp://host/place; `fsspec.available_protocols()` lists known kinds",
         ) from error
+    except Exception as error:  # every store has exceptions of its own
+        raise StoreError(
+            f"{address}: cannot be reached ({_reason(error)})", hint="check the address, and how one logs in there"
+        ) from error
+    return system, root.rstrip("/")
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 class Remote:
     """What a working copy is a copy of."""
 
     def __init__(self, copy: Path, address: str) -> None:
+        """Raises as `working_copy` does."""
         self.copy, self.address = copy, address
-        self._fs = _system(address.partition("://")[0])
-        self._root: str = self._fs._strip_protocol(address).rstrip("/")
+        self._fs, self._root = _system(address)
         self._known: dict[Path, set[str]] = {}
         self._made: set[str] = set()
 
@@ -115,13 +132,13 @@ class Remote:
         try:
             yield
         except Exception as error:  # every store has exceptions of its own
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise StoreError(f"{self.address}: {what} ({reason})", hint=hint) from error
+            raise StoreError(f"{self.address}: {what} ({_reason(error)})", hint=hint) from error
 
     def names(self, folder: Path) -> set[str]:
         """Names of the files of a folder of the working copy that are there; listed once."""
         if folder not in self._known:
             with self._explained("cannot be listed", "check the address and what may be done there"):
+                self._fs.invalidate_cache()
                 try:
                     found = self._fs.ls(self._there(folder), detail=False)
                 except FileNotFoundError:
@@ -170,6 +187,7 @@ class Remote:
     def exchange(self, depth: int) -> None:
         """Bring what is only there and send what is only here, of files so many folders deep; hidden ones stay."""
         with self._explained("cannot be listed", "check the address and what may be done there"):
+            self._fs.invalidate_cache()
             try:
                 found = [str(name).removeprefix(f"{self._root}/") for name in self._fs.find(self._root)]
             except FileNotFoundError:
