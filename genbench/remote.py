@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,7 +116,7 @@ def _reason(error: Exception) -> str:
 
 
 class Remote:
-    """What a working copy is a copy of."""
+    """What a working copy is a copy of; several threads may ask it and send to it."""
 
     def __init__(self, copy: Path, address: str) -> None:
         """Raises as `working_copy` does."""
@@ -123,6 +124,7 @@ class Remote:
         self._fs, self._root = _system(address)
         self._known: dict[Path, set[str]] = {}
         self._made: set[str] = set()
+        self._sending = threading.Lock()
 
     def _there(self, path: Path) -> str:
         return f"{self._root}/{path.relative_to(self.copy).as_posix()}"
@@ -136,24 +138,29 @@ class Remote:
 
     def names(self, folder: Path) -> set[str]:
         """Names of the files of a folder of the working copy that are there; listed once."""
-        if folder not in self._known:
+        known = self._known  # what is listed while another thread looks again is not what it finds then
+        if folder not in known:
             with self._explained("cannot be listed", "check the address and what may be done there"):
                 self._fs.invalidate_cache()
                 try:
                     found = self._fs.ls(self._there(folder), detail=False)
                 except FileNotFoundError:
                     found = []
-            self._known[folder] = {str(name).rstrip("/").rpartition("/")[2] for name in found}
-        return self._known[folder]
+            known[folder] = {str(name).rstrip("/").rpartition("/")[2] for name in found}
+        return known[folder]
 
     def look_again(self) -> None:
         """Forget what was listed: others may have sent more."""
-        self._known.clear()
+        self._known = {}
 
     def fetch(self, path: Path) -> bool:
         """Bring a file into the working copy. Returns whether it is there."""
         if path.name not in self.names(path.parent):
             return False
+        self._bring(path)
+        return True
+
+    def _bring(self, path: Path) -> None:
         with self._explained(f"{path.name} cannot be brought", "check what may be done there"):
             content = self._fs.cat_file(self._there(path))
         try:
@@ -163,16 +170,18 @@ class Remote:
                 f"{path.parent}: the working copy cannot be written ({error.strerror})",
                 hint="free some space, or name another place with XDG_CACHE_HOME",
             ) from error
-        return True
 
     def send(self, path: Path) -> None:
         """Send a complete file, which appears there complete or not at all."""
         hint = f"it is kept in {self.copy}; the same command sends it"
-        with self._explained(f"{path.name} cannot be sent", hint):
+        # A transaction is of the whole file system: a second one would take the files of the first.
+        with self._sending, self._explained(f"{path.name} cannot be sent", hint):
             self._make_folder(self._there(path).rpartition("/")[0])
             with self._fs.transaction, path.open("rb") as here, self._fs.open(self._there(path), "wb") as there:
                 shutil.copyfileobj(here, there, 1 << 22)
-        self._known.setdefault(path.parent, set()).add(path.name)
+        # Where nothing is listed, this one name would stand for a whole listing, and hide what others sent.
+        if (known := self._known.get(path.parent)) is not None:
+            known.add(path.name)
 
     def _make_folder(self, folder: str) -> None:
         """Where folders are made before files, make one; never a bucket or a disk."""
@@ -195,9 +204,7 @@ class Remote:
         there = {name for name in found if _counts(name, depth)}
         here = {path.relative_to(self.copy).as_posix() for path in self.copy.glob("/".join("*" * depth))}
         for name in sorted(there - here):
-            path = self.copy / name
-            self._known.setdefault(path.parent, set()).add(path.name)
-            self.fetch(path)
+            self._bring(self.copy / name)
         for name in sorted(name for name in here - there if _counts(name, depth)):
             self.send(self.copy / name)
 

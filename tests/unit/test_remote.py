@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from fsspec.utils import infer_storage_options
 
 from genbench import remote
 from genbench.cli.main import run
+from genbench.engine.behind import Behind
 from genbench.errors import StoreError, UsageError
 from genbench.paths import cache_path, results_folder, results_path
 from genbench.shards import Shard, ShardCache
 
-MINE = Shard(0, 2)
+MINE, THEIRS = Shard(0, 2), Shard(2, 2)
 ARRAY = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 
@@ -107,3 +109,57 @@ def test_an_address_that_is_none_is_told_alike_as_option_and_as_variable(
     assert run(["sql", "select 1"]) == 2
     assert "is no address (Invalid IPv6 URL)" in asked
     assert capsys.readouterr().err == asked
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Callable[[str], ShardCache]:
+    """The cache as a machine of that name sees it."""
+    (tmp_path / "there").mkdir()
+    return lambda name: ShardCache(
+        remote.working_copy(f"file://{tmp_path}/there/cache", tmp_path / name, part="features")
+    )
+
+
+def test_what_is_sent_while_others_are_looked_for_hides_nothing_of_theirs(
+    machine: Callable[[str], ShardCache],
+) -> None:
+    """A shard is written in a thread while the leader looks for those of other ranks."""
+    leader, other = machine("leader"), machine("other")
+    assert not leader.has("images", "space", THEIRS), "listed once, when nothing was there"
+    other.write("images", "space", THEIRS, ARRAY)
+    leader.look_again()
+    with Behind() as behind:
+        behind.do(partial(leader.write, "images", "space", MINE, ARRAY))
+    assert leader.has("images", "space", THEIRS)
+    assert leader.shards("images", "space") == [MINE, THEIRS]
+
+
+def test_a_listing_that_began_before_others_were_looked_for_again_is_not_kept(
+    machine: Callable[[str], ShardCache], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leader, other = machine("leader"), machine("other")
+    there = remote.remote_of(leader.root)
+    assert there
+    listed = there._fs.ls
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        found = listed(*arguments, **options)
+        monkeypatch.undo()
+        other.write("images", "space", THEIRS, ARRAY)  # meanwhile, and what is below in another thread
+        there.look_again()
+        return found
+
+    other.write("images", "space", MINE, ARRAY)
+    monkeypatch.setattr(there._fs, "ls", slow)
+    assert not leader.has("images", "space", THEIRS)
+    assert leader.has("images", "space", THEIRS)
+
+
+def test_what_was_sent_is_brought_again_when_the_copy_lost_it(machine: Callable[[str], ShardCache]) -> None:
+    cache = machine("one")
+    assert not cache.has("images", "space", MINE)
+    cache.write("images", "space", MINE, ARRAY)
+    (kept,) = cache.root.rglob("*.npy")
+    kept.unlink()
+    assert cache.has("images", "space", MINE)
+    assert kept.is_file()
