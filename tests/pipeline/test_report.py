@@ -371,10 +371,10 @@ def test_correlograms_are_those_of_the_spatial_command(world: World, tmp_path: P
 
 def test_checkpoints_of_one_training_are_a_curve(world: World, tmp_path: Path) -> None:
     head, variant = (world.registry / "tiny.toml").read_text().split("[variants.tiny]")
-    for epochs in (10, 20):
+    for trained, epochs in (("long", 10), ("long", 20), ("short", 5)):
         name = f"variants.tiny-{epochs}"
         head += f"[{name}]{variant.replace('variants.tiny.', f'{name}.')}\n"
-        head += f'[{name}.checkpoint]\ntraining = "long"\nepochs = {epochs}\n\n'
+        head += f'[{name}.checkpoint]\ntraining = "{trained}"\nepochs = {epochs}\n\n'
     world.add_card(head)
     world.run("tiny", "-m", "tiny-*@ode2").ok()
     world.report(tmp_path / "html", "tiny").ok()
@@ -384,3 +384,16 @@ def test_checkpoints_of_one_training_are_a_curve(world: World, tmp_path: Path) -
         ("long", "ode2", 20),
     ]
     assert rows[0]["value"] == rows[1]["value"], "both are of the same weights"
+
+
+def test_single_checkpoints_of_several_trainings_are_no_curves(world: World, tmp_path: Path) -> None:
+    head, variant = (world.registry / "tiny.toml").read_text().split("[variants.tiny]")
+    for epochs in (10, 20):
+        name = f"variants.tiny-{epochs}"
+        head += f"[{name}]{variant.replace('variants.tiny.', f'{name}.')}\n"
+        head += f'[{name}.checkpoint]\ntraining = "of-{epochs}"\nepochs = {epochs}\n\n'
+    world.add_card(head)
+    world.run("cheap", "-m", "tiny-*@ode2").ok()
+    world.report(tmp_path / "html", "cheap").ok()
+    assert any("checkpoints of one training" in text for text in Page(tmp_path / "html" / "index.html").missing())
+    assert not (tmp_path / "html" / "data" / "training-curves.csv").exists()

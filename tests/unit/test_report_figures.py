@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 
 from genbench.records import ContributionFacts
 from genbench.report.figures import agreement, classes, correlogram, quality_cost, sample_size, training
-from genbench.report.figures.canvas import DARK, LIGHT, SERIES, Ink, plain_ticks, render
+from genbench.report.figures.canvas import DARK, LETTERS, LIGHT, NAMED, SERIES, WIDTH, Ink, plain_ticks, render
 from genbench.report.figures.chart import Chart, Scope, literal, records
 from genbench.store import Store
 
@@ -67,11 +67,21 @@ def test_text_becomes_a_literal_of_sql() -> None:
     assert literal("''") == "''''''"
 
 
-def test_runs_have_their_own_style_until_colours_run_out() -> None:
-    ink = Ink(LIGHT, tuple(f"toy@{number}" for number in range(SERIES + 2)))
-    own = [ink.style(run) for run in ink.runs[:SERIES]]
-    assert len({style.color for style in own}) == len({style.marker for style in own}) == SERIES
-    assert ink.style(ink.runs[SERIES]) == ink.style(ink.runs[SERIES + 1]) == ink.style("unknown")
+def test_the_best_runs_have_a_look_of_their_own() -> None:
+    ink = Ink(LIGHT, tuple(f"toy@{number}" for number in range(NAMED + 2)))
+    own = [ink.style(run) for run in ink.runs[:NAMED]]
+    first = own[:SERIES]
+    assert len({style.color for style in first}) == len({style.marker for style in first}) == SERIES
+    assert len({(style.color, style.marker) for style in own}) == len({(s.color, s.line) for s in own}) == NAMED
+    assert ink.style(ink.runs[NAMED]) == ink.style(ink.runs[NAMED + 1]) == ink.style("unknown")
+
+
+def test_prominent_runs_are_named_wherever_they_stand() -> None:
+    runs = tuple(f"toy@{number}" for number in range(NAMED + 2))
+    ink = Ink(LIGHT, runs, prominent=frozenset(runs[-1:]))
+    assert (ink.label(runs[-1]), ink.label(runs[-2])) == ("17", "other runs")
+    assert ink.style(runs[-1]) not in [ink.style(run) for run in runs[:-1]]
+    assert ink.style(runs[0]) == Ink(LIGHT, runs).style(runs[0])
 
 
 @pytest.mark.parametrize(
@@ -83,8 +93,8 @@ def test_the_variant_is_left_out_where_all_runs_have_the_same(runs: tuple[str, .
 
 
 def test_names_that_are_long_keep_their_end() -> None:
-    path = "/a/very/long/path/to/a/folder/of/images"
-    assert len(Ink(LIGHT, (path,)).name(path)) == 28
+    path = "/a/very/long/path/to/a/folder/below/other/folders/of/images"
+    assert len(Ink(LIGHT, (path,)).name(path)) == LETTERS
     assert path.endswith(Ink(LIGHT, (path,)).name(path).removeprefix("…"))
 
 
@@ -155,12 +165,32 @@ def test_quality_and_cost(results: Path) -> None:
     assert {"ode", "sde", "far", "FID"} <= set(words(quality_cost.CHART, rows))
 
 
-def test_runs_without_a_colour_share_an_entry_of_the_legend() -> None:
-    runs = tuple(f"toy@{number}" for number in range(SERIES + 3))
+def test_a_run_on_the_front_is_named_however_many_are_better() -> None:
+    """The cheapest run may be the worst."""
+    runs = tuple(f"toy@{number}" for number in range(NAMED + 4))
+    rows = [
+        {"run": run, "metric": FD, "cost_kind": "nfe", "device": None, "cost": 100 - place, "value": 1.0 + place}
+        | {"stderr": 0.1, "on_front": place in {0, len(runs) - 1}}
+        for place, run in enumerate(runs)
+    ]
+    written = words(quality_cost.CHART, rows, runs)
+    assert str(len(runs) - 1) in written
+    assert str(len(runs) - 2) not in written
+    assert written.count("other runs") == 1
+
+
+def test_a_legend_does_not_cut_the_names_of_runs() -> None:
+    runs = ("lightningdit-emoji32@ode25-cfg2", "sit@ode")
+    rows = [{"run": run, "metric": FD, "n": n, "value": 1.0, "stderr": 0.1} for run in runs for n in (64, 256)]
+    assert set(runs) <= set(words(sample_size.CHART, rows, runs))
+
+
+def test_runs_without_a_name_share_an_entry_of_the_legend() -> None:
+    runs = tuple(f"toy@{number}" for number in range(NAMED + 3))
     rows = [{"run": run, "metric": FD, "n": n, "value": 1.0, "stderr": 0.1} for run in runs for n in (64, 256)]
     written = words(sample_size.CHART, rows, runs)
     assert written.count("other runs") == 1
-    assert [text for text in written if text.isdigit() and int(text) < 20] == [str(n) for n in range(SERIES)]
+    assert [text for text in written if text.isdigit() and int(text) < 20] == [str(n) for n in range(NAMED)]
 
 
 def test_class_contributions_are_written_into_cells(results: Path) -> None:
@@ -171,6 +201,20 @@ def test_class_contributions_are_written_into_cells(results: Path) -> None:
     }
     written = words(classes.CHART, rows)
     assert {"cat", "dog", "+40", "\N{MINUS SIGN}20"} <= set(written)
+    assert written[-3:] == ["\N{MINUS SIGN}40", "0", "+40"], "the scale of the colours"
+
+
+def test_a_heat_map_is_as_wide_as_its_numbers_need() -> None:
+    metrics = [f"fd@a-space-of-a-long-name-{number}" for number in range(12)]
+    rows = [{"metric": one, "other": other, "runs": 3, "spearman": 0.25} for one in metrics for other in metrics]
+    written = words(agreement.CHART, rows)
+    assert written.count("+0.2") == 144
+    assert written[-3:] == ["\N{MINUS SIGN}1", "0", "+1"]
+    wide, narrow = (render(agreement.draw, part, Ink(LIGHT, RUNS)).width for part in (rows, rows[:2]))
+    assert wide > narrow == round(96 * WIDTH)
+    many = [{"run": f"toy@{number}", "label": 0, "class": "cat", "contribution": 1234.0} for number in range(60)]
+    crowded = Ink(LIGHT, tuple(f"toy@{number}" for number in range(60)))
+    assert render(classes.draw, many, crowded).width == narrow, "no width is enough, so no number is written"
 
 
 def test_of_many_classes_those_that_matter_most_are_drawn() -> None:
@@ -185,15 +229,35 @@ def test_of_many_classes_those_that_matter_most_are_drawn() -> None:
     assert "class 5" in written
 
 
-def test_training_curves_need_two_checkpoints(results: Path) -> None:
+def test_training_curves_need_checkpoints(results: Path) -> None:
     assert ask(training.CHART, results) == []
     rows = [
-        {"training": "t", "preset": "ode", "epochs": epochs, "metric": FD, "value": 50.0 - epochs, "stderr": 1.0}
+        {"training": "t", "variant": f"t-{epochs}", "preset": "ode", "epochs": epochs, "metric": FD}
+        | {"value": 50.0 - epochs, "stderr": 1.0}
         for epochs in (10, 20)
     ]
     assert training.CHART.enough(rows)
-    assert not training.CHART.enough(rows[:1])
     assert {"t@ode", "epochs", "FID"} <= set(words(training.CHART, rows))
+
+
+def test_a_training_curve_has_the_colour_of_its_best_run() -> None:
+    runs = tuple(f"{name}-{epochs}@ode" for epochs in (20, 10) for name in "abcdefghij")
+    ink = Ink(LIGHT, runs)
+
+    def colours(trainings: str) -> list[str]:
+        rows = [
+            {"training": name, "variant": f"{name}-{epochs}", "preset": "ode", "epochs": epochs}
+            | {"metric": FD, "value": 50.0 - epochs, "stderr": 1.0}
+            for name in trainings
+            for epochs in (10, 20)
+        ]
+        figure = training.draw(rows, ink)
+        return [container.lines[0].get_color() for container in figure.axes[0].containers]
+
+    assert colours("cba") == [ink.style(f"{name}-20@ode").color for name in "cba"]
+    # The first and the ninth run share a colour, of which there is another one left.
+    assert colours("ai")[0] == ink.style("a-20@ode").color == ink.style("i-20@ode").color != colours("ai")[1]
+    assert len(set(colours("abcdefghij"))) == SERIES
 
 
 def test_correlograms_are_drawn_against_the_real_one() -> None:

@@ -21,10 +21,14 @@ FONT = 8.25
 """Points, 11 CSS pixels."""
 
 SERIES = 8
-"""Runs that get a colour of their own; more cannot be told apart."""
+"""Colours; more cannot be told apart."""
 
-_LETTERS = 28
-"""In a name, at most."""
+NAMED = 16
+"""Runs that every figure names, the best ones: the second `SERIES` have the colours of the first, but other markers and
+lines."""
+
+LETTERS = 48
+"""In a name, at most: as many as a legend has room for beside its markers."""
 _HALF = 24
 """Letters of a legend's entry up to which two stand side by side."""
 _ENTRY = 0.17
@@ -32,9 +36,12 @@ _ENTRY = 0.17
 _TICKS = 6
 _ROOM = 0.1
 """Share of an axis that a number on it takes."""
-_CSS_PIXELS = 96
+CSS_PIXELS = 96
 """In an inch."""
 _MARKERS = "osD^vPX*"
+_TURN = 3
+"""Markers by which each further round of colours is ahead: no two of 64 runs look alike."""
+_LINES = ("-", "--", ":", "-.")
 
 
 class Theme(NamedTuple):
@@ -44,7 +51,7 @@ class Theme(NamedTuple):
     paper: str
     ink: str
     muted: str
-    """Axes, grids, and runs without a colour of their own."""
+    """Axes, grids, and runs that are not named."""
     series: tuple[str, ...]
     """`SERIES` colours that colour-blind readers tell apart (after Okabe and Ito), the best run's first."""
     diverging: tuple[str, str, str]
@@ -73,9 +80,9 @@ Record = Mapping[str, Any]
 """One row by name of column."""
 
 
-def shortened(name: str) -> str:
+def shortened(name: str, letters: int = LETTERS) -> str:
     """A name that fits beside a drawing: its last letters, which tell paths and presets apart."""
-    return name if len(name) <= _LETTERS else f"…{name[1 - _LETTERS :]}"
+    return name if len(name) <= letters else f"…{name[1 - letters :]}"
 
 
 class Style(NamedTuple):
@@ -83,6 +90,7 @@ class Style(NamedTuple):
 
     color: str
     marker: str
+    line: str
 
 
 @dataclass(frozen=True)
@@ -91,17 +99,24 @@ class Ink:
 
     theme: Theme
     runs: tuple[str, ...]
+    prominent: frozenset[str] = frozenset()
+    """Runs that are named wherever they stand."""
+
+    def named(self, run: str) -> bool:
+        """Whether a run has a name of its own in the figure: the first `NAMED`, and the prominent ones."""
+        return run in self.runs[:NAMED] or (run in self.prominent and run in self.runs)
 
     def style(self, run: str) -> Style:
-        """Colour and marker of a run: the first `SERIES` have their own, the rest are muted alike."""
-        place = self.runs.index(run) if run in self.runs else SERIES
-        if place >= SERIES:
-            return Style(self.theme.muted, ".")
-        return Style(self.theme.series[place], _MARKERS[place])
+        """Colour, marker and line of a run, the same in every figure that names it; the rest are muted alike."""
+        if not self.named(run):
+            return Style(self.theme.muted, ".", "-")
+        turn, place = divmod(self.runs.index(run), SERIES)
+        marker = _MARKERS[(place + _TURN * turn) % len(_MARKERS)]
+        return Style(self.theme.series[place], marker, _LINES[turn % len(_LINES)])
 
     def label(self, run: str) -> str:
-        """What a run is called in a legend: those without a colour of their own share one entry."""
-        return self.name(run) if run in self.runs[:SERIES] else "other runs"
+        """What a run is called in a legend: those that are not named share one entry."""
+        return self.name(run) if self.named(run) else "other runs"
 
     @cached_property
     def _common(self) -> str:
@@ -117,11 +132,11 @@ Draw = Callable[[Sequence[Record], Ink], "Figure"]
 """Rows to a drawing; called inside `render`, which sets fonts and colours."""
 
 
-def panels(ink: Ink, heights: Sequence[float]) -> tuple[Figure, list[Axes]]:
+def panels(ink: Ink, heights: Sequence[float], *, width: float = WIDTH) -> tuple[Figure, list[Axes]]:
     """A figure with axes below one another, so many inches high each."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
+    figure = Figure(figsize=(width, sum(heights)), layout="constrained")
     axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=list(heights))[:, 0]
     return figure, list(axes)
 
@@ -175,7 +190,7 @@ def render(draw: Draw, rows: Sequence[Record], ink: Ink) -> Drawing:
         figure = draw(rows, ink)
         file = io.BytesIO()
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": "genbench"})
-    width, height = (round(inches * _CSS_PIXELS) for inches in figure.get_size_inches())
+    width, height = (round(inches * CSS_PIXELS) for inches in figure.get_size_inches())
     return Drawing(file.getvalue(), width, height)
 
 

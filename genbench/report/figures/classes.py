@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 CLASSES = 30
 """Classes that are drawn: those with the largest contribution, up or down, in any run."""
 
+_LETTERS = 28
+"""In the name of a class, at most: what they take lacks the cells."""
+
 
 def draw(rows: Sequence[Record], ink: Ink) -> Figure:
     """Rows ``run, label, class, contribution``: classes down, in their order, and runs across, the best first."""
     values = {(row["label"], row["run"]): row["contribution"] for row in rows}
-    names = {row["label"]: shortened(row["class"]) for row in rows}
+    names = {row["label"]: shortened(row["class"], _LETTERS) for row in rows}
     largest = {label: max(abs(value) for (of, _), value in values.items() if of == label) for label in names}
     labels = sorted(sorted(largest, key=lambda label: -largest[label])[:CLASSES])
     runs = [run for run in ink.runs if any(row["run"] == run for row in rows)]

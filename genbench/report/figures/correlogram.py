@@ -24,13 +24,13 @@ def draw(rows: Sequence[Record], ink: Ink) -> Figure:
     real = {row["distance"]: row for row in curves[REAL]}
     figure, (above, below) = panels(ink, [2.0, 2.0])
     for run, points in curves.items():
-        color = ink.theme.ink if run == REAL else ink.style(run).color
+        color, _, line = (ink.theme.ink, "", "-") if run == REAL else ink.style(run)
         name = "real images" if run == REAL else ink.label(run)
         distances = [row["distance"] for row in points]
-        above.plot(distances, [row["value"] for row in points], color=color, label=name)
+        above.plot(distances, [row["value"] for row in points], color=color, linestyle=line, label=name)
         differences = [row["value"] - real[row["distance"]]["value"] for row in points]
         band = [2 * row["stderr"] for row in points]
-        below.plot(distances, differences, color=color)
+        below.plot(distances, differences, color=color, linestyle=line)
         below.fill_between(
             distances,
             [d - b for d, b in zip(differences, band, strict=True)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from genbench.report.figures.canvas import Ink, Record, legend, panels, plain_ticks
@@ -20,7 +21,9 @@ _DECADE = 10
 
 
 def draw(rows: Sequence[Record], ink: Ink) -> Figure:
-    """Rows of the view `pareto` of one metric; a panel a kind of cost."""
+    """Rows of the view `pareto` of one metric; a panel a kind of cost. Runs on a front are named, however many are
+    better."""
+    ink = replace(ink, prominent=frozenset(row["run"] for row in rows if row["on_front"]))
     kinds = [kind for kind in _COSTS if any(row["cost_kind"] == kind for row in rows)]
     figure, axes = panels(ink, [2.3] * len(kinds))
     for kind, axis in zip(kinds, axes, strict=True):
@@ -37,7 +40,7 @@ def _panel(axis: Axes, rows: Sequence[Record], ink: Ink) -> None:
         )
         axis.plot(*zip(*front, strict=True), color=ink.theme.muted, drawstyle="steps-post", linestyle=":", zorder=1)
     for row in rows:
-        color, marker = ink.style(row["run"])
+        color, marker, _ = ink.style(row["run"])
         axis.errorbar(
             row["cost"], row["value"], yerr=row["stderr"] or 0, color=color, marker=marker, linestyle="",
             capsize=2, label=ink.label(row["run"]), markerfacecolor=color if row["on_front"] else "none",

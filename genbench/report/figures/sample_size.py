@@ -22,11 +22,11 @@ def draw(rows: Sequence[Record], ink: Ink) -> Figure:
         of_metric = [row for row in rows if row["metric"] == metric]
         for run, group in groupby(of_metric, key=lambda row: row["run"]):
             points = list(group)
-            color, marker = ink.style(run)
+            color, marker, line = ink.style(run)
             axis.errorbar(
                 [row["n"] for row in points], [row["value"] for row in points],
                 yerr=[row["stderr"] or 0 for row in points],
-                color=color, marker=marker, capsize=2, label=ink.label(run),
+                color=color, marker=marker, linestyle=line, capsize=2, label=ink.label(run),
             )  # fmt: skip
         axis.set_xscale("log")
         plain_ticks(axis.xaxis, [row["n"] for row in of_metric])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from genbench.report.figures.canvas import THEMES, Draw, Ink, Record, render
+from genbench.report.figures.canvas import CSS_PIXELS, THEMES, WIDTH, Draw, Ink, Record, render
 from genbench.report.figures.chart import Chart, Scope, records
 from genbench.report.html.pictures import Files, Picture
 from genbench.report.tables import comma_separated
@@ -49,6 +49,11 @@ class Section(NamedTuple):
     gallery: Gallery | None = None
     note: str = ""
     """What was left out, and where numbers come from that are not the store's."""
+
+    @property
+    def wide(self) -> bool:
+        """Whether the figure takes the room of two."""
+        return self.size is not None and self.size[0] > WIDTH * CSS_PIXELS
 
     @property
     def csv(self) -> str:
