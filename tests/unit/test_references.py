@@ -71,7 +71,7 @@ def test_an_adm_file_gives_both_spaces_and_features_of_its_images(tmp_path: Path
     }
     np.testing.assert_array_equal(made["inception-tf/spatial"].mean, mu_s)
     with pytest.raises(UsageError, match="images of 32x32, the suite asks for 64x64"):
-        from_published(tmp_path / "VIRTUAL.npz", "adm", 10, device="cpu", cache=tmp_path, batch_size=4, resolution=64)
+        from_published(tmp_path / "VIRTUAL.npz", "adm", 40, device="cpu", cache=tmp_path, batch_size=4, resolution=64)
 
 
 @pytest.mark.parametrize(
