@@ -22,12 +22,24 @@ def temporary_name(name: str) -> str:
     return f".{name}.{_machine()}-{os.getpid()}-{secrets.token_hex(3)}.tmp"
 
 
+def is_temporary(name: str) -> bool:
+    """Whether `temporary_name` gave that name."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file below a folder, sorted folder by folder; what vanishes meanwhile may be among them or not."""
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        yield from (Path(parent, name) for name in sorted(names))
+
+
 def leftovers(folder: Path) -> Iterator[Path]:
     """Temporary files below `folder` that no process is at any more: what killed ones left behind.
 
     A process of this machine that is gone left its files at once, one of another machine after `ABANDONED` seconds.
     """
-    for path in sorted(folder.rglob(".*.tmp")):
+    for path in files_below(folder):
         named = _TEMPORARY.fullmatch(path.name)
         if named and not _in_work(path, named["machine"], int(named["process"])):
             yield path

@@ -12,8 +12,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import shutil
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ import numpy.typing as npt
 
 from genbench import console, remote
 from genbench.errors import FeatureError, StoreError
-from genbench.files import portable_name, write_atomically
+from genbench.files import files_below, is_temporary, portable_name, write_atomically
 
 MAGIC = b"genbench-shard-1"
 TRAILER = len(MAGIC) + hashlib.sha256().digest_size
@@ -126,8 +127,18 @@ class ShardCache:
         return [shard for shard in known if self.has(images, space, shard)]
 
     def read(self, images: str, space: str, shard: Shard) -> npt.NDArray[Any]:
-        """The shard's array, memory-mapped and read-only, (size, ...)."""
-        array: npt.NDArray[Any] = np.load(self._path(images, space, shard), mmap_mode="r", allow_pickle=False)
+        """The shard's array, memory-mapped and read-only, (size, ...).
+
+        Raises `StoreError` for one that was pruned since `has` found it.
+        """
+        path = self._path(images, space, shard)
+        try:
+            array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"{path}: was removed while it was needed",
+                hint="run the same command again, and prune the cache when none runs",
+            ) from error
         return array
 
     def write(self, images: str, space: str, shard: Shard, array: npt.NDArray[Any]) -> None:
@@ -181,31 +192,41 @@ class ShardCache:
         remote.send(path)
 
     def entries(self) -> Iterator[Entry]:
-        """What the cache holds, one entry for each set of images."""
+        """What the cache holds, one entry for each set of images. Other processes may write and prune meanwhile."""
         for folder in sorted(self.root.glob("*")):
+            files = dict(_complete(folder))
             if not folder.is_dir():
                 continue
-            shards = list(folder.glob("*/*.npy"))
-            files = [path for path in folder.rglob("*") if path.is_file()]
-            about = folder / "about.txt"
+            shards = [path for path in files if _is_shard(path, folder)]
             yield Entry(
                 folder=folder,
-                about=about.read_text(encoding="utf-8") if about.exists() else "?",
+                about=_about(folder),
                 spaces=tuple(sorted({path.parent.name for path in shards})),
                 shards=len(shards),
-                size=sum(path.stat().st_size for path in files),
-                used=max((path.stat().st_mtime for path in files), default=0.0),
+                size=sum(stat.st_size for stat in files.values()),
+                used=max((stat.st_mtime for stat in files.values()), default=0.0),
             )
 
     def damaged(self) -> Iterator[Path]:
         """Every shard that is not what was written."""
-        for path in sorted(self.root.glob("*/*/*.npy")):
-            if not _sound(path):
-                yield path
+        for folder in sorted(self.root.glob("*")):
+            for path in files_below(folder):
+                if _is_shard(path, folder) and not _sound_or_gone(path):
+                    yield path
 
     def remove(self, entry: Entry) -> None:
-        """Delete everything of one set of images."""
-        shutil.rmtree(entry.folder)
+        """Delete everything of one set of images, but what a process is writing.
+
+        Raises `StoreError` for a file that cannot be removed.
+        """
+        for parent, _, names in os.walk(entry.folder, topdown=False):
+            for path in (Path(parent, name) for name in names if not is_temporary(name)):
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as error:
+                    raise StoreError(f"{path}: cannot be removed ({error.strerror})", hint="check its mode") from error
+            with suppress(OSError):  # something is being written there
+                Path(parent).rmdir()
 
 
 def space_folder(name: str, digest: str) -> str:
@@ -224,6 +245,37 @@ def joined(space: str, arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
             hint="bring all images to one size by a rule that you state, or leave the metrics of this space out",
         )
     return np.concatenate(arrays)
+
+
+def _complete(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Every file below a folder that is not being written."""
+    for path in files_below(folder):
+        if is_temporary(path.name):
+            continue
+        try:
+            stat = path.stat()
+        except FileNotFoundError:  # pruned meanwhile
+            continue
+        yield path, stat
+
+
+def _about(folder: Path) -> str:
+    try:
+        return (folder / "about.txt").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return "?"
+
+
+def _is_shard(path: Path, folder: Path) -> bool:
+    """Whether a file is a shard of the images whose folder that is."""
+    return path.suffix == ".npy" and path.parent.parent == folder
+
+
+def _sound_or_gone(path: Path) -> bool:
+    try:
+        return _sound(path)
+    except FileNotFoundError:  # pruned meanwhile
+        return True
 
 
 def _sound(path: Path) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from genbench.files import ABANDONED, leftovers, temporary_name, write_atomically
+from genbench.files import ABANDONED, files_below, is_temporary, leftovers, temporary_name, write_atomically
 
 
 def names(folder):
@@ -74,6 +74,17 @@ def test_what_a_process_of_this_machine_left_is_told_from_what_it_is_writing(tmp
     put(tmp_path / ".notes.tmp", seconds_ago=2 * ABANDONED)  # somebody else's
     assert list(leftovers(tmp_path)) == [left]
     assert list(leftovers(tmp_path / "absent")) == []
+
+
+def test_every_file_below_a_folder_is_found_folder_by_folder(tmp_path):
+    for name in ("b/2", "b/1", "a/c/3", ".hidden"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = [path.relative_to(tmp_path).as_posix() for path in files_below(tmp_path)]
+    assert found == [".hidden", "a/c/3", "b/1", "b/2"]
+    assert list(files_below(tmp_path / "absent")) == []
+    assert is_temporary(temporary_name("1"))
+    assert not is_temporary(".notes.tmp")
 
 
 def test_what_another_machine_writes_is_left_alone_for_an_hour(tmp_path, gone):

@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -181,6 +183,74 @@ def test_what_a_killed_process_left_is_no_shard(cache):
     path.with_name(temporary_name(path.name)).write_bytes(b"half")
     assert list(cache.damaged()) == []
     assert next(iter(cache.entries())).shards == 1
+
+
+def test_what_a_process_is_writing_is_neither_counted_nor_removed(cache):
+    path = written(cache)
+    (entry,) = cache.entries()
+    writing = path.with_name(temporary_name(path.name))
+    writing.write_bytes(b"half")
+    assert list(cache.entries()) == [entry]
+    cache.remove(entry)
+    assert [file for file in cache.root.rglob("*") if file.is_file()] == [writing]
+    writing.unlink()
+    (empty,) = cache.entries()
+    assert (empty.about, empty.spaces, empty.shards, empty.size) == ("?", (), 0, 0)
+    cache.remove(empty)
+    assert list(cache.entries()) == []
+    cache.remove(empty)
+
+
+@pytest.fixture
+def pruning(monkeypatch):
+    """Another process removes everything as soon as a file is looked at."""
+
+    def prune(cache):
+        folder = cache.root / "images"
+        stat = Path.stat
+
+        def gone(path, **options):
+            if path.is_relative_to(folder) and path != folder:
+                shutil.rmtree(folder, ignore_errors=True)
+            return stat(path, **options)
+
+        monkeypatch.setattr(Path, "stat", gone)
+
+    return prune
+
+
+def test_what_is_pruned_while_the_cache_is_looked_through_is_not_there(cache, pruning):
+    written(cache)
+    cache.write("more", "space", SHARD, ARRAY)
+    pruning(cache)
+    assert [entry.folder.name for entry in cache.entries()] == ["more"]
+
+
+def test_what_is_pruned_while_it_is_checked_is_not_damaged(cache, pruning):
+    written(cache).write_bytes(b"damaged")
+    pruning(cache)
+    assert list(cache.damaged()) == []
+
+
+def test_a_shard_that_is_pruned_before_it_is_read_is_named(cache):
+    path = written(cache)
+    assert cache.has("images", "space", SHARD)
+    path.unlink()
+    with pytest.raises(StoreError, match=f"{path}: was removed while it was needed") as caught:
+        cache.read("images", "space", SHARD)
+    assert "again" in caught.value.hint
+
+
+def test_a_file_that_cannot_be_removed_is_named(cache, monkeypatch):
+    path = written(cache)
+    (entry,) = cache.entries()
+
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", denied)
+    with pytest.raises(StoreError, match=rf"{path}: cannot be removed \(Permission denied\)"):
+        cache.remove(entry)
 
 
 def test_spaces_have_readable_folders_told_apart_by_digest():
