@@ -10,9 +10,9 @@ from __future__ import annotations
 import collections
 import io
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,11 +73,43 @@ class _Inert:
         """What the pickle of a list's subclass calls."""
 
 
+_CONTAINERS = (str, bytes, bytearray, tuple, list, dict, set, frozenset)
+_CALLS = (pickle.REDUCE, pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.BUILD)
+"""Opcodes that give what lies on top of the stack to a function, a class or an object."""
+
+
+def _bounded(load: Callable[[Any], None]) -> Callable[[Any], None]:
+    def call(unpickler: BoundedUnpickler) -> None:
+        unpickler.give(unpickler.stack[-2:])  # arguments and keywords
+        load(unpickler)
+
+    return call
+
+
 class BoundedUnpickler(pickle._Unpickler):
     """Python's unpickler in Python: the one in C takes 16 bytes for each number up to the largest that a memo has.
 
-    A pickle of ten bytes can name 2^32 there.
+    A pickle of ten bytes can name 2^32 there. `size` is how many bytes the pickle has: it can give what its memo holds
+    to call after call, each of which may copy it, so all calls are given twice as many elements together; protocol 2
+    gives bytes to two calls.
     """
+
+    stack: list[Any]
+    dispatch: ClassVar = {
+        **pickle._Unpickler.dispatch,
+        **{code[0]: _bounded(pickle._Unpickler.dispatch[code[0]]) for code in _CALLS},
+    }
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        super().__init__(file)
+        self._left_to_give = 2 * size + 2**16
+
+    def give(self, values: Sequence[Any]) -> None:
+        """Count what a call is given. Raises `pickle.UnpicklingError` where it is too much."""
+        inside = [item for value in values if isinstance(value, tuple) for item in value]
+        self._left_to_give -= sum(len(value) for value in (*values, *inside) if isinstance(value, _CONTAINERS))
+        if self._left_to_give < 0:
+            raise pickle.UnpicklingError("its calls are given more than the file has")
 
 
 class Names:
@@ -107,7 +139,7 @@ class _Reader(BoundedUnpickler):
     """
 
     def __init__(self, file: IO[bytes], size: int) -> None:
-        super().__init__(file)
+        super().__init__(file, size)
         self._left = size
 
     def find_class(self, module: str, name: str) -> Any:

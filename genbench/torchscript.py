@@ -66,7 +66,8 @@ class _TreeReader(BoundedUnpickler):
     """An unpickler for which only tensors, plain containers and `_Object` can come into being."""
 
     def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
-        super().__init__(archive.open(f"{root}/data.pkl"))
+        tree = archive.getinfo(f"{root}/data.pkl")
+        super().__init__(archive.open(tree), tree.file_size)
         self._archive, self._root = archive, root
         self._records: dict[str, bytearray] = {}
 

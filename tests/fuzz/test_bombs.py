@@ -122,6 +122,9 @@ WEIGHTS: dict[str, Callable[[], bytes]] = {
     "bytes.pkl": lambda: b"\x80\x04\x8e" + (2**40).to_bytes(8, "little"),
     "loop.pkl": lambda: pickle.dumps([bytearray(8)] * 9, 2),
     "shared.pkl": lambda: shared_parts(24),
+    "calls.pkl": lambda: (
+        b"\x80\4c_codecs\nencode\nq\0X\0\0\x10\0" + b"a" * 2**20 + b"\x85q\1](" + b"h\0h\1R" * 3000 + b"e."
+    ),
     "deflated.pt": deflated_checkpoint,
     "expanded.pt": expanded,
     "header.safetensors": lambda: (2**40).to_bytes(8, "little") + b"{}",

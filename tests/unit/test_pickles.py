@@ -180,6 +180,31 @@ def test_one_network_under_many_keys_is_refused(write):
         load_tensors(write({f"network {number}": made for number in range(1000)}), key="network 0")
 
 
+ITEMS = b"".join(b"C\4" + number.to_bytes(4, "little") + b"N" for number in range(2**13))
+
+
+@pytest.mark.parametrize(
+    ("held", "call"),
+    [
+        (b"c_codecs\nencode\nq\0X\0\0\1\0" + b"a" * 2**16 + b"\x85q\1", b"h\0h\1R"),
+        (b"ccollections\nOrderedDict\nq\0(" + b"K\0N\x86" * 2**14 + b"l\x85q\1", b"h\0h\1R"),
+        (b"csome\nclass\nq\0(" + b"N" * 2**16 + b"tq\1", b"h\0h\1R"),
+        (b"csome\nclass\nq\0(" + b"N" * 2**16 + b"tq\1", b"h\0h\1\x81"),
+        (b"csome\nclass\nq\0(" + b"N" * 2**16 + b"tq\1", b"h\0h\1}\x92"),
+        (b"ccollections\nOrderedDict\nq\0}(" + ITEMS + b"uq\1", b"h\0)Rh\1b"),
+    ],
+    ids=["bytes", "mapping", "function", "class", "keywords", "attributes"],
+)
+@pytest.mark.parametrize(
+    ("times", "says"), [(1, "holds no network but list"), (1000, "its calls are given more than the file has")]
+)
+def test_what_a_pickle_holds_once_is_not_copied_by_call_after_call(tmp_path, held, call, times, says):
+    path = tmp_path / "network.pkl"
+    path.write_bytes(b"\x80\4" + held + b"](" + call * times + b"e.")
+    with pytest.raises(WeightsError, match=says):
+        load_tensors(path)
+
+
 def test_what_is_no_text_names_nothing(write):
     made = nn.Linear(1, 1)
     made._parameters = {frozenset({1, 2}): made.weight}
