@@ -19,6 +19,7 @@ VERDICT_STYLES = {
     "deviates": "bold red",
     "inconclusive": "yellow",
     "no baseline": "yellow",
+    "no error bar": "yellow",
     "better": "green",
     "ok": "green",
     "reproduced": "green",

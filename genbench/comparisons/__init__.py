@@ -1,6 +1,6 @@
 """Comparisons: which differences between runs are real, and which of them matter.
 
-significance   a difference and its standard error: better, worse, same, inconclusive
+significance   a difference and its standard error: better, worse, same, inconclusive, no error bar
 measured       what the store knows of one run: measurements a seed block, and the protocol they are of
 protocols      which part of two protocols differs
 differences    differences of two runs, paired by image where that is known

@@ -56,7 +56,7 @@ def check(
         suites: folders of suites.
         gates: what is held; none means the suite's own.
         runs: glob over the runs that are checked.
-        strict: whether inconclusive gates and missing baselines fail too.
+        strict: whether inconclusive gates, and those without an error bar or a baseline, fail too.
         precision: of the features, exact or fast.
         cache: folder below which each image's influence lies, for pairing.
         confidence: of intervals.

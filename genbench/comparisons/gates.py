@@ -26,6 +26,7 @@ class Outcome(StrEnum):
 
     WORSE = "worse"
     INCONCLUSIVE = "inconclusive"
+    NO_ERROR_BAR = "no error bar"
     NO_BASELINE = "no baseline"
     SAME = "same"
     BETTER = "better"
@@ -56,7 +57,7 @@ class GateResult(NamedTuple):
 
 def failing(results: Sequence[GateResult], *, strict: bool) -> list[GateResult]:
     """The results that fail a check: those that are worse; strictly, also those that nothing can be said of."""
-    grave = {Outcome.WORSE, *((Outcome.INCONCLUSIVE, Outcome.NO_BASELINE) if strict else ())}
+    grave = {Outcome.WORSE, *((Outcome.INCONCLUSIVE, Outcome.NO_ERROR_BAR, Outcome.NO_BASELINE) if strict else ())}
     return [result for result in results if result.outcome in grave]
 
 

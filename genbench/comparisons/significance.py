@@ -2,7 +2,8 @@
 
 Two questions are asked of every difference, and both must be answered with yes before a run is called better or worse:
 can it be told from chance (its confidence interval leaves 0 out), and is it larger than a margin below which nobody
-cares. A difference whose whole interval lies within the margin is called the same; anything else is inconclusive.
+cares. A difference whose whole interval lies within the margin is called the same; anything else is inconclusive. A
+difference without a standard error has no interval, and its verdict says so.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ class Verdict(StrEnum):
     BETTER = "better"
     SAME = "same"
     INCONCLUSIVE = "inconclusive"
+    NO_ERROR_BAR = "no error bar"
+    """The difference has no standard error, so nothing can be said of it."""
 
 
 class Difference(NamedTuple):
@@ -46,8 +49,8 @@ class Judgement(NamedTuple):
 
     verdict: Verdict
     needed: int | None = None
-    """Of an inconclusive difference: images that would settle it, should it stay as it is. None where it is settled,
-    has no standard error, or equals the margin."""
+    """Of an inconclusive difference: images that would settle it, should it stay as it is. None where it is settled, or
+    equals the margin."""
 
 
 def quantile(confidence: float) -> float:
@@ -73,7 +76,7 @@ def judge(
     Standard errors fall with the root of n, from which the number of images needed follows.
     """
     if difference.stderr is None:
-        return Judgement(Verdict.INCONCLUSIVE)
+        return Judgement(Verdict.NO_ERROR_BAR)
     size, half = abs(difference.value), quantile(confidence) * difference.stderr
     if size > margin and size > half:
         risen = difference.value > 0

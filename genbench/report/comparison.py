@@ -157,7 +157,7 @@ def _notes(comparison: Comparison, factor: float, confidence: float) -> list[str
         "Independent: these are not known here, and the error takes the two sides for unrelated.",
     ]
     if any(compared.difference.stderr is None for compared in comparison.metrics):
-        notes.append("A difference without ± has no standard error, and so no verdict.")
+        notes.append("No error bar: a difference without a standard error (±) has no verdict.")
     return [*notes, *_moved(comparison)]
 
 

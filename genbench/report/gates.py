@@ -101,11 +101,11 @@ def sentence(check: Check) -> str:
 
 
 def _meaning(check: Check) -> str:
-    strict = " With --strict, inconclusive and missing baselines fail too." if check.strict else ""
+    strict = " With --strict, what is inconclusive, or has no error bar or baseline, fails too." if check.strict else ""
     return (
         "Worse: by more than is allowed, and its interval leaves 0 out. Same: the whole interval is within what is "
         "allowed. Inconclusive: neither; the images (a side) that would settle it, should the difference stay, are "
-        f"given.{strict}"
+        f"given. No error bar: a value has no standard error, so nothing can be said.{strict}"
     )
 
 
@@ -132,7 +132,8 @@ def as_json(check: Check) -> str:
 def junit(check: Check) -> str:
     """JUnit XML: a test case a run and gate; what fails the check is a failure, what says nothing is skipped."""
     failed = check.failed
-    skipped = [r for r in check.results if r not in failed and r.outcome in {Outcome.INCONCLUSIVE, Outcome.NO_BASELINE}]
+    silent = {Outcome.INCONCLUSIVE, Outcome.NO_ERROR_BAR, Outcome.NO_BASELINE}
+    skipped = [result for result in check.results if result not in failed and result.outcome in silent]
     suite = ElementTree.Element(
         "testsuite",
         name=f"genbench check {check.suite}",

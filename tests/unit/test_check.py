@@ -127,6 +127,13 @@ def test_the_baselines_record_itself_is_the_same(world: World, add: Add) -> None
     assert world.verdicts() == {("toy@a", FD): "same"}
 
 
+def test_a_value_without_a_standard_error_has_no_verdict_but_that(world: World, add: Add) -> None:
+    add(world.baseline, 1, "toy@a", {FD: (100.0, None)})
+    add(world.results, 2, "toy@a", {FD: (900.0, None)})
+    assert world.verdicts() == {("toy@a", FD): "no error bar"}
+    assert (world.check().code, world.check("--strict").code) == (0, 1)
+
+
 def test_what_differs_in_the_baselines_protocol_is_told(world: World, add: Add) -> None:
     add(world.baseline, 1, "toy@a", {FD: (100.0, 1.0)}, suite_digest="6" * 64, images={"labels": "balanced"})
     add(world.results, 2, "toy@a", {FD: (900.0, 1.0)}, images={"labels": "uniform"})

@@ -236,6 +236,22 @@ def test_the_command_prints_verdicts_and_classes(paired: Path, capsys: pytest.Ca
     assert "hint: did you mean" in capsys.readouterr().err
 
 
+def test_a_metric_without_a_standard_error_has_no_verdict_but_that(
+    tmp_path: Path, add: Add, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from genbench.cli.main import run
+
+    for number, name in enumerate("ab"):
+        add(tmp_path, number, f"toy@{name}", {FD: (1.0 + number, None)})
+    assert between(tmp_path, "toy@a", "toy@b").metrics[0].judgement.verdict is Verdict.NO_ERROR_BAR
+    assert run(["compare", "toy@a", "toy@b", "--results", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[2].endswith("no error bar")
+    assert "No error bar: a difference without a standard error (±) has no verdict." in out
+    assert run(["compare", "toy@a", "toy@b", "--format", "json", "--results", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["verdict"] == "no error bar"
+
+
 def test_names_with_quotes_markup_and_shell_characters(
     tmp_path: Path, add: Add, capsys: pytest.CaptureFixture[str]
 ) -> None:

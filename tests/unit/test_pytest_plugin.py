@@ -63,7 +63,7 @@ def test_a_worse_run_fails_its_test(pytester: pytest.Pytester, add: Add) -> None
         [
             "Check of suite mine against *old failed: 1 worse.",
             "worse * toy@b * FID * 100.0 ± 1.0 * 130.0 ± 1.0 *",
-            "*failed: 1 no baseline.",
+            "*failed: nothing was compared, 1 no baseline.",
             "genbench_check: no suite named 'mime'",
             "hint: did you mean mine?",
             "genbench_check: nowhere: no such file or folder*",
