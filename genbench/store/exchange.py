@@ -71,8 +71,9 @@ def _write_archive(connection: duckdb.DuckDBPyConnection, results: Path, paths: 
 def merge(results: Path, sources: Iterable[Path]) -> Merged:
     """Add the records of other results folders, archives and files to `results`; what is there already stays.
 
-    A source is a results folder, a Parquet file of records (see `export`) or one record. Records that were edited, are
-    of a newer genbench, or have the id of another record are left out. Preview pictures come along from folders.
+    A source is a results folder, a Parquet file of records (see `export`) or one record. Records that cannot be read,
+    were edited, are of a newer genbench, or have the id of another record are left out. Preview pictures come along
+    from folders.
 
     Raises `UsageError` for a source that is none of these, and `StoreError` when `results` cannot be written.
     """
@@ -80,10 +81,13 @@ def merge(results: Path, sources: Iterable[Path]) -> Merged:
     left_out: list[str] = []
     for source in sources:
         for found in _records(source):
+            if isinstance(found, StoreError):
+                left_out.append(_told(found))
+                continue
             try:
                 path = _missing(results, found)
             except StoreError as error:
-                left_out.append(f"{error}; {error.hint}")
+                left_out.append(_told(error))
                 continue
             if path is None:
                 present += 1
@@ -91,6 +95,10 @@ def merge(results: Path, sources: Iterable[Path]) -> Merged:
                 _write(path, found)
                 added += 1
     return Merged(added, present, tuple(left_out))
+
+
+def _told(error: StoreError) -> str:
+    return f"{error}; {error.hint}"
 
 
 class _Found(NamedTuple):
@@ -102,16 +110,17 @@ class _Found(NamedTuple):
     """Where its picture is, if it has one."""
 
 
-def _records(source: Path) -> Iterator[_Found]:
-    from genbench.records import read_text, record_files
+def _records(source: Path) -> Iterator[_Found | StoreError]:
+    """The records of a source, and why those that cannot be read are none."""
+    from genbench.records import record_files
 
     if source.is_dir():
         files = list(record_files(source))
         if not files:
             raise UsageError(f"{source}: holds no records", hint="name a results folder: <suite>/<run>/<record>.json")
-        yield from (_Found(str(path), read_text(path), path.with_suffix(".png")) for path in files)
+        yield from map(_found, files)
     elif source.suffix == ".json" and source.is_file():
-        yield _Found(str(source), read_text(source), source.with_suffix(".png"))
+        yield _found(source)
     elif source.suffix == ".parquet" and source.is_file():
         yield from (_Found(f"{source}: {path}", text) for path, text in _read_archive(source))
     else:
@@ -120,6 +129,15 @@ def _records(source: Path) -> Iterator[_Found]:
             f"{source}: {problem}",
             hint="name a results folder, a records.parquet of `genbench store export`, or a record",
         )
+
+
+def _found(path: Path) -> _Found | StoreError:
+    from genbench.records import read_text
+
+    try:
+        return _Found(str(path), read_text(path), path.with_suffix(".png"))
+    except StoreError as error:
+        return error
 
 
 def _read_archive(file: Path) -> Iterator[tuple[str, str]]:

@@ -114,6 +114,23 @@ def test_edited_and_conflicting_records_are_left_out_and_named(
     assert "0 records added, 0 there already, 2 left out" in said
 
 
+@pytest.mark.parametrize("content", [b"\xff\xfe not UTF-8", b"not JSON", None])
+def test_a_file_that_is_no_record_is_left_out_and_the_others_are_added(
+    results: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    path = results / "quick" / "a" / "broken.json"
+    path.parent.mkdir()
+    if content is None:
+        path.symlink_to("absent")
+    else:
+        path.write_bytes(content)
+    for source in (results, path) if content else (results,):
+        merged = merge(tmp_path / "into" / source.name, [source])
+        assert (merged.added, merged.present) == (2 if source is results else 0, 0)
+        (told,) = merged.left_out
+        assert told.startswith(f"{path}: ")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
