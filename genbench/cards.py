@@ -31,6 +31,10 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Scalar = bool | int | float | str | None
 QuantiseRule = Literal["round", "half", "truncate"]
 
+DecoderKind = Literal["autoencoder-kl", "d-ar", "llamagen", "mage", "rae", "var"]
+"""The autoencoder of latent diffusion, RAE's decoder of a vision encoder's tokens, or D-AR's, LlamaGen's, MAGE's or
+VAR's tokenizer."""
+
 
 def _has_digest(value: dict[str, Any]) -> dict[str, Any]:
     try:
@@ -112,9 +116,7 @@ class DecoderCard(Strict):
     """Address of the authors' code."""
     licence: str | None = None
     """Of that code and its weights."""
-    family: Literal["autoencoder-kl", "d-ar", "llamagen", "mage", "rae", "var"] = "autoencoder-kl"
-    """The autoencoder of latent diffusion, RAE's decoder of a vision encoder's tokens, or D-AR's, LlamaGen's, MAGE's
-    or VAR's tokenizer."""
+    family: DecoderKind = "autoencoder-kl"
     network: dict[str, Any]
     """Arguments of its network (``genbench/methods/latents/families.py``)."""
     manifest: str | None = None

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 from torch import nn
 
-from genbench.cards import MethodCard, Name, Scalar, Variant, load_card
+from genbench.cards import DecoderKind, MethodCard, Name, Scalar, Variant, load_card
 from genbench.errors import ConfigError, UsageError, unknown
 from genbench.methods.families import family, import_object, network_model
 from genbench.methods.latents.families import DECODERS
-from genbench.schema import Strict, check_typed, load_toml
+from genbench.paths import first_of_each
+from genbench.schema import Strict, check_typed, read_toml
 from zoo.alignment import Alignment
 from zoo.objectives import Objective
 
@@ -99,7 +99,7 @@ class Tokenizer(Training):
 
     described = frozenset({"title"})
 
-    decoder_family: Name
+    decoder_family: DecoderKind
     """As decoders' files name it."""
     title: str
 
@@ -110,12 +110,13 @@ def load(name: str) -> Training:
     Raises `UsageError` for an unknown name, and `ConfigError` for a file that is not valid or says otherwise than the
     variant of the same name in its card, if there is one.
     """
-    files = {path.stem: path for path in HERE.glob("*.toml")}
+    files = first_of_each([HERE], "*.toml")
     if name not in files:
         raise unknown("zoo configuration", name, files)
-    if "decoder_family" in tomllib.loads(files[name].read_text(encoding="utf-8")):
-        return load_toml(Tokenizer, files[name])
-    model = load_toml(Model, files[name])
+    data, where = read_toml(files[name]), str(files[name])
+    if "decoder_family" in data:
+        return check_typed(Tokenizer, data, where)
+    model = check_typed(Model, data, where)
     check_against_card(name, model, card(model))
     return model
 

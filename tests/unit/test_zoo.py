@@ -335,6 +335,21 @@ def test_an_unknown_name_is_told_with_the_nearest(capsys):
     assert "hint: did you mean sit-emoji32" in capsys.readouterr().err
 
 
+def test_a_configuration_that_is_not_valid_is_told_by_file_and_key(tmp_path, monkeypatch):
+    monkeypatch.setattr(zoo.configuration, "HERE", tmp_path)
+    (tmp_path / ".#mine.toml").symlink_to("absent")
+    (tmp_path / "mine.toml").write_text("[network")
+    with pytest.raises(ConfigError, match=r"mine\.toml: not valid TOML"):
+        load("mine")
+    tokenizer = (HERE / "var-vqvae-emoji32.toml").read_text()
+    (tmp_path / "mine.toml").write_text(tokenizer.replace('decoder_family = "var"', 'decoder_family = "vra"'))
+    with pytest.raises(ConfigError, match=r"mine\.toml: decoder_family: should be 'autoencoder-kl', .*, not 'vra'"):
+        load("mine")
+    with pytest.raises(UsageError, match="no zoo configuration named 'yours'") as caught:
+        load("yours")
+    assert caught.value.hint == "known: mine"
+
+
 def test_a_network_that_differs_from_its_card_is_an_error():
     card = load_card(REGISTRY / "sit.toml")
     made = load("sit-emoji32")
