@@ -91,8 +91,6 @@ def _load(results: Path, path: str) -> _Loaded:
         return _Loaded(path, read_record(results / path), None)
     except StoreError as error:
         return _Loaded(path, None, f"{str(error).removeprefix(f'{results / path}: ')}; {error.hint}")
-    except ValueError:  # NaN or half a surrogate pair in settings: JSON for Python, but nothing that a digest can cover
-        return _Loaded(path, None, "not a genbench record; restore it from git, or delete it")
 
 
 def _forget_files(connection: DuckDBPyConnection, paths: Sequence[str]) -> set[str]:

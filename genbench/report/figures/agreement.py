@@ -14,9 +14,6 @@ from genbench.report.labels import metric_label
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FEWEST = 3
-"""Runs: two are always ordered alike or the other way round."""
-
 _ROOMY = 6
 """Metrics up to which a cell has room for two decimals."""
 
