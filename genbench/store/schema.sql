@@ -6,7 +6,7 @@
 CREATE TABLE store_info (
     -- Version of these tables.
     schema_version BIGINT NOT NULL,
-    -- SHA-256 of schema.sql and views.sql.
+    -- SHA-256 of schema.sql, views.sql and published.sql.
     schema_digest VARCHAR NOT NULL,
     -- Version of genbench that built the store.
     genbench VARCHAR NOT NULL

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 import statistics
 import subprocess
@@ -41,6 +42,7 @@ from genbench.records import (
     write_record,
 )
 from genbench.store import Store, ingest
+from genbench.store.ddl import FILES
 from genbench.store.sources import Sources
 from genbench.suites import suite_files
 
@@ -201,6 +203,12 @@ def test_every_table_view_and_column_says_what_it_is(tmp_path: Path) -> None:
         assert {"runs", "measurements", "costs", "methods", "variants", "suites", "leaderboard"} <= set(store.tables())
     assert len(columns) > 100
     assert bare == tables == views == []
+
+
+def test_the_digest_of_the_schema_says_which_files_it_covers(tmp_path: Path) -> None:
+    with Store.open(tmp_path) as store:
+        ((said,),) = store.query("SELECT comment FROM duckdb_columns() WHERE column_name = 'schema_digest'").rows
+    assert re.findall(r"\w+\.sql", said) == list(FILES)
 
 
 def test_cards_and_suites_become_rows(tmp_path: Path) -> None:
