@@ -18,6 +18,7 @@ from genbench.cli.output import print_text
 from genbench.cli.store_commands import FormatOption, open_store
 from genbench.comparisons.significance import CONFIDENCE, FACTOR
 from genbench.paths import cache_folder
+from genbench.precision import Precision
 from genbench.report.tables import Format
 
 
@@ -29,7 +30,8 @@ def compare(
         str | None, typer.Option("--suite", help="Compare what was measured under this suite.", show_default="theirs")
     ] = None,
     precision: Annotated[
-        str | None, typer.Option("--precision", help="Compare what was measured with such features: exact or fast.")
+        Precision | None,
+        typer.Option("--precision", help="Compare what was measured with such features.", show_default="theirs"),
     ] = None,
     classes: Annotated[bool, typer.Option("--classes", help="Show what each class does to FD in both.")] = False,
     images: Annotated[

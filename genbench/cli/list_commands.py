@@ -106,7 +106,7 @@ def _runs(
     results: Path | None, registry: Path | None, suites: Path | None
 ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
     with open_store(results, registry, suites) as store:
-        answer = store.query("SELECT suite, run, block, n, created, record_id FROM runs ORDER BY ALL")
+        answer = store.query("SELECT suite, run, precision, block, n, created, record_id FROM runs ORDER BY ALL")
     return answer.columns, answer.rows
 
 

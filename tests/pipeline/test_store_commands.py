@@ -92,8 +92,8 @@ def test_list_and_show_runs(measured: Measured, genbench: Callable[..., Answer])
     results = ("--results", measured.world.results)
     folders = ("--registry", measured.world.registry, "--suites", measured.world.suites)
     listed = json.loads(genbench("list", "runs", "--format", "json", *results, *folders).ok().out)
-    assert [(row["suite"], row["run"], row["n"]) for row in listed] == [
-        ("tiny", run, 24) for run in ("tiny@ode2", "tiny@ode3-cfg2", "tiny@sde2")
+    assert [(row["suite"], row["run"], row["precision"], row["n"]) for row in listed] == [
+        ("tiny", run, "exact", 24) for run in ("tiny@ode2", "tiny@ode3-cfg2", "tiny@sde2")
     ]
     by_id = json.loads(genbench("show", "run", listed[0]["record_id"], *results).ok().out)
     by_name = json.loads(genbench("show", "run", "tiny@ode2", *results).ok().out)

@@ -70,6 +70,7 @@ def test_a_bare_group_shows_its_help(arguments: tuple[str, ...], capsys: pytest.
     [
         (("rnu",), "rnu", "`genbench --help` shows what it takes"),
         (("list", "method"), "method", "`genbench list --help` shows what it takes"),
+        (("compare", "a", "b", "--precision", "half"), "'half' is not one of 'exact'", "`genbench compare --help`"),
         (("show", "metod"), "no thing to show named 'metod'", "did you mean method"),
         (("show", "suite"), "which suite?", "`genbench list suites` has the names"),
         (("show", "suite", "quik"), "no suite named 'quik'", "did you mean quick?"),
