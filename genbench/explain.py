@@ -63,10 +63,16 @@ class Row:
 def explain(images: Path, reference: Path, *, device: str, cache: Path, batch_size: int) -> list[Row]:
     """FID of the images at one path against those at another under each convention, from one pass over both.
 
-    Raises `UsageError` when the reference is not images (stored statistics are of one convention), and what reading
-    images and extracting features raise.
+    Raises `UsageError` when the reference is not there, or is no images (stored statistics are of one convention), and
+    what reading images and extracting features raise.
     """
-    if reference.suffix == ".safetensors" or not reference.exists():
+    if not reference.exists():
+        raise UsageError(
+            f"{reference}: no such file or folder",
+            hint="explain needs the reference as images, a folder or an archive: a name stands for statistics of one "
+            "convention",
+        )
+    if reference.suffix == ".safetensors":
         raise UsageError(
             f"{reference}: explain needs the reference as images, because statistics are of one convention",
             hint="give the folder or archive that the statistics were made from",

@@ -128,6 +128,8 @@ def show(
     if kind not in known:
         raise unknown("thing to show", kind, known)
     if kind == "environment":
+        if name is not None:
+            raise UsageError(f"there is one environment, and none named {name!r}", hint="`genbench show environment`")
         _print(_environment(registry, suites, results, cache))
         return
     if name is None:

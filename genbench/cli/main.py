@@ -147,5 +147,6 @@ def _misuse(error: Exception) -> int:
     message = error.format_message() if hasattr(error, "format_message") else str(error)
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "genbench"
+    message = message.replace(": Value error, ", ": ", 1)  # pydantic's word for what typer says itself
     console.error(message.rstrip("."), f"`{command} --help` shows what it takes")
     return MISUSE

@@ -62,7 +62,7 @@ def _vectors(folders: list[Path], form: Format) -> int:
 
 
 def _chosen(name: str | None, folders: Sequence[Path]) -> tuple[list[MethodCard], list[DecoderCard]]:
-    from genbench.cards import decoder_files, load_card, load_cards, load_decoder
+    from genbench.cards import decoder_files, load_card, load_cards, load_decoder, variants
 
     if name is not None and name.endswith(".toml"):
         return [load_card(Path(name))], []
@@ -72,6 +72,10 @@ def _chosen(name: str | None, folders: Sequence[Path]) -> tuple[list[MethodCard]
     if name in decoders:
         return [], [load_decoder(name, folders)]
     if name not in cards:
+        variant, known = name.partition("@")[0], variants(cards)
+        if variant in known:
+            method = known[variant][0].method.id
+            raise UsageError(f"{variant} is a variant of card {method}", hint=f"`genbench validate {method}`")
         raise unknown("method or decoder", name, [*cards, *decoders], lister="genbench list methods")
     if cards[name].method.unavailable:
         raise cards[name].refusal()

@@ -31,5 +31,14 @@ def test_each_convention_is_what_score_gives_in_its_space(tmp_path: Path, capsys
 
 def test_statistics_are_refused_as_reference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "images.npy", emoji32.load("test").images[:2])
-    assert run(["explain", str(tmp_path / "images.npy"), "--reference", "emoji32-train"]) == 2
-    assert "needs the reference as images" in capsys.readouterr().err
+    (tmp_path / "statistics.safetensors").write_bytes(b"")
+    for reference in ("emoji32-train", str(tmp_path / "statistics.safetensors")):
+        assert run(["explain", str(tmp_path / "images.npy"), "--reference", reference]) == 2
+        assert "explain needs the reference as images" in capsys.readouterr().err
+
+
+def test_a_reference_that_is_not_there_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "images.npy", emoji32.load("test").images[:2])
+    missing = str(tmp_path / "nope")
+    assert run(["explain", str(tmp_path / "images.npy"), "--reference", missing]) == 2
+    assert f"error: {missing}: no such file or folder\n" in capsys.readouterr().err

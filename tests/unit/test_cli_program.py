@@ -70,6 +70,10 @@ def test_a_bare_group_shows_its_help(arguments: tuple[str, ...], capsys: pytest.
     [
         (("rnu",), "rnu", "`genbench --help` shows what it takes"),
         (("list", "method"), "method", "`genbench list --help` shows what it takes"),
+        (("list", "bogus"), "error: Invalid value for 'kind': 'bogus' is not one of", "`genbench list --help`"),
+        (("show", "environment", "foo"), "none named 'foo'", "`genbench show environment`"),
+        (("validate", "sit-emoji32"), "sit-emoji32 is a variant of card sit", "`genbench validate sit`"),
+        (("validate", "sit-emoji32@ode25"), "sit-emoji32 is a variant of card sit", "`genbench validate sit`"),
         (("compare", "a", "b", "--precision", "half"), "'half' is not one of 'exact'", "`genbench compare --help`"),
         (("show", "metod"), "no thing to show named 'metod'", "did you mean method"),
         (("show", "suite"), "which suite?", "`genbench list suites` has the names"),
