@@ -285,22 +285,6 @@ def test_a_file_that_cannot_be_read_is_an_error_that_names_it(tmp_path, monkeypa
         monkeypatch.undo()
 
 
-def test_a_file_that_cannot_be_read_is_an_error_that_names_it(tmp_path, monkeypatch):
-    path = tmp_path / "weights" / "m.bin"
-    path.parent.mkdir()
-    path.write_bytes(BODY)
-
-    def denied(path, *_, **__):
-        raise PermissionError(13, "Permission denied", str(path))
-
-    for call in ("open", "is_file"):  # its own mode, and the mode of its folder
-        monkeypatch.setattr(Path, call, denied)
-        with pytest.raises(WeightsError, match=f"{path}: cannot be read") as caught:
-            find(WeightFile("m.bin", sha256=SHA256), cache=tmp_path)
-        assert "mode" in caught.value.hint
-        monkeypatch.undo()
-
-
 def test_a_file_without_published_digest_is_pinned_at_first_use_and_said_so(site, tmp_path, capsys):
     unpublished = spec(site, sha256=None)
     path = locate(unpublished, cache=tmp_path)
