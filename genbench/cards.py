@@ -32,8 +32,7 @@ Scalar = bool | int | float | str | None
 QuantiseRule = Literal["round", "half", "truncate"]
 
 DecoderKind = Literal["autoencoder-kl", "d-ar", "llamagen", "mage", "rae", "var"]
-"""The autoencoder of latent diffusion, RAE's decoder of a vision encoder's tokens, or D-AR's, LlamaGen's, MAGE's or
-VAR's tokenizer."""
+"""Families of decoders that genbench carries (``genbench/methods/latents/families.py``)."""
 
 
 def _has_digest(value: dict[str, Any]) -> dict[str, Any]:
@@ -117,6 +116,8 @@ class DecoderCard(Strict):
     licence: str | None = None
     """Of that code and its weights."""
     family: DecoderKind = "autoencoder-kl"
+    """The autoencoder of latent diffusion, RAE's decoder of a vision encoder's tokens, or D-AR's, LlamaGen's, MAGE's
+    or VAR's tokenizer."""
     network: dict[str, Any]
     """Arguments of its network (``genbench/methods/latents/families.py``)."""
     manifest: str | None = None
