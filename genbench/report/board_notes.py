@@ -84,6 +84,14 @@ def precision_option(precision: str) -> str:
     return " --precision fast" if precision == "fast" else ""
 
 
+def measuring_command(store: Store, suite: str, precision: str) -> str:
+    """The command that measures a suite."""
+    found = store.query("SELECT first_seed IS NULL FROM suites WHERE suite = ?", [suite]).rows
+    of_reconstructions = bool(found) and found[0][0]
+    command = f"genbench reconstruct {suite} ORIGINALS" if of_reconstructions else f"genbench run {suite}"
+    return command + precision_option(precision)
+
+
 def other_precision(precision: str) -> str:
     """The precision that is not this one."""
     return "exact" if precision == "fast" else "fast"
@@ -122,7 +130,7 @@ def _not_shown(store: Store, suite: str, precision: str) -> list[str]:
     if runs:
         told.append(
             f"Not shown: {_runs(runs)} measured before suite {suite} changed ({digests} older "
-            f"digest{'s' * (digests > 1)}); `genbench run {suite}{precision_option(precision)}` repeats them."
+            f"digest{'s' * (digests > 1)}); `{measuring_command(store, suite, precision)}` repeats them."
         )
     other = other_precision(precision)
     apart = store.query(

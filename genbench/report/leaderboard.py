@@ -11,7 +11,14 @@ from genbench.comparisons.ties import board_ranks
 from genbench.digest import SHORT
 from genbench.errors import UsageError, unknown
 from genbench.metrics.catalog import parse
-from genbench.report.board_notes import Row, other_precision, precision_option, suite_notes, table_notes
+from genbench.report.board_notes import (
+    Row,
+    measuring_command,
+    other_precision,
+    precision_option,
+    suite_notes,
+    table_notes,
+)
 from genbench.report.labels import ARROWS, metric_label
 from genbench.report.published_rows import published_cells
 from genbench.report.tables import cell, uncertain
@@ -133,7 +140,7 @@ def _nothing_measured(store: Store, suite: str, precision: str) -> UsageError:
     of_features = " from fast features" if precision == "fast" else ""
     return UsageError(
         f"{store.file.parent}: no results of suite {suite}{of_features}{smoke}",
-        hint=f"`genbench run {suite}{precision_option(precision)}`" + _elsewhere(store, suite, precision),
+        hint=f"`{measuring_command(store, suite, precision)}`" + _elsewhere(store, suite, precision),
     )
 
 

@@ -213,6 +213,23 @@ def test_no_results_say_which_command_makes_some(tmp_path: Path, add: Add) -> No
     assert "(1 made with --limit do not count)" in str(error)
 
 
+def test_a_suite_of_reconstructions_is_measured_by_another_command(tmp_path: Path, add: Add) -> None:
+    suites, folder = tmp_path / "suites", tmp_path / "results"
+    suites.mkdir()
+    folder.mkdir()
+    (suites / "recon.toml").write_text(
+        'id = "recon"\ntitle = "t"\nkind = "reconstruction"\ndataset = "d"\nresolution = 32\ncrop = "adm"\n'
+        'images = 10\nmetrics = ["psnr"]\nruns = ["*"]\n'
+    )
+    places = ("--results", str(folder), "--suites", str(suites))
+    assert failure("leaderboard", "recon", *places).hint == "`genbench reconstruct recon ORIGINALS`"
+    fast = failure("leaderboard", "recon", *places, "--precision", "fast")
+    assert fast.hint == "`genbench reconstruct recon ORIGINALS --precision fast`"
+    add(folder, 1, "vae", {"psnr@pixels": (20.0, 1.0)}, suite="recon", suite_digest="6" * 64)
+    add(folder, 2, "other", {"psnr@pixels": (20.0, 1.0)}, suite="recon", suite_digest="7" * 64)
+    assert "`genbench reconstruct recon ORIGINALS` repeats them" in call("leaderboard", "recon", *places).stdout
+
+
 def test_sql(results: Path) -> None:
     query = "select run, value, stderr, run_digest from leaderboard where metric = 'fd@inception-tf' order by rank"
     table = call("sql", query, "--results", str(results)).stdout.splitlines()
