@@ -38,27 +38,33 @@ def leaderboard(
     """Show what was measured under suites, best first by the first metric.
 
     A row a run and a column a metric; csv and json give the rows of the view "leaderboard" instead, with every digit.
+
+    A file for --inject has two lines where the table belongs: <!-- genbench leaderboard SUITE --> above and
+    <!-- genbench leaderboard end --> below. Metrics that --metric chooses are kept in the first one, as metric=fid,kid
+    behind the suite, and chosen again where --metric is left out.
     """
     from genbench.features.spaces import SPACES
+    from genbench.report.injection import chosen_metrics
     from genbench.report.injection import inject as put
     from genbench.report.leaderboard import leaderboards
     from genbench.report.tables import markdown
     from genbench.store import Store
 
+    metrics = tuple(metric or (chosen_metrics(inject, names) if inject is not None else ()))
     with Store.open(
         results_folder(results), registry=data_folders("registry", registry), suites=data_folders("suites", suites)
     ) as store:
         board = leaderboards(
             store,
             names,
-            metrics=metric or (),
+            metrics=metrics,
             widths={name: space.width for name, space in SPACES.items()},
             precision=precision,
             cache=cache_folder(cache),
             published=with_published,
         )
     if inject is not None:
-        changed = put(inject, names, markdown(board.headings, board.cells, board.notes))
+        changed = put(inject, names, markdown(board.headings, board.cells, board.notes), metrics)
         console.note(f"{inject}: leaderboard of {', '.join(names)} {'replaced' if changed else 'is up to date'}")
     elif form in {Format.CSV, Format.JSON}:
         print_rows(board.rows.columns, board.rows.rows, form)

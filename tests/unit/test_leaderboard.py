@@ -343,6 +343,28 @@ def test_the_table_is_put_between_its_markers_and_nowhere_else(results: Path) ->
     assert page.read_bytes() == text
 
 
+def test_chosen_metrics_are_kept_in_the_marker_and_chosen_again(results: Path) -> None:
+    page = results / "README.md"
+    page.write_text("<!-- genbench leaderboard quick -->\n<!-- genbench leaderboard end -->\n")
+    arguments = ("leaderboard", "quick", "--inject", str(page), "--results", str(results))
+    call(*arguments, "--metric", "precision", "--metric", "fid")
+    text = page.read_text()
+    marker, heading, *_ = text.splitlines()
+    assert marker == "<!-- genbench leaderboard quick metric=precision,fid -->"
+    assert heading.index("Precision") < heading.index("FID")
+    assert "is up to date" in call(*arguments).stderr
+    assert page.read_text() == text
+    call(*arguments, "--metric", "fid")
+    marker, heading, *_ = page.read_text().splitlines()
+    assert marker == "<!-- genbench leaderboard quick metric=fid -->"
+    assert "Precision" not in heading
+    page.write_text(page.read_text().replace(" metric=fid", " metric=kid"))
+    assert "no metric named 'kd@inception-tf'" in str(failure(*arguments))
+    page.write_text(page.read_text().replace(" metric=kid", ""))
+    call(*arguments)
+    assert page.read_text().splitlines()[0] == "<!-- genbench leaderboard quick -->", "all again"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -350,6 +372,11 @@ def test_the_table_is_put_between_its_markers_and_nowhere_else(results: Path) ->
         ("<!-- genbench leaderboard quick -->", "the markers of this leaderboard are missing"),
         ("<!-- genbench leaderboard long -->\n<!-- genbench leaderboard end -->", "are missing"),
         ("<!-- genbench leaderboard quick -->\n<!-- genbench leaderboard end -->\n" * 2, "are twice"),
+        (
+            "<!-- genbench leaderboard quick -->\n<!-- genbench leaderboard end -->\n"
+            "<!-- genbench leaderboard quick metric=fid -->\n<!-- genbench leaderboard end -->\n",
+            "are twice",
+        ),
         (None, "cannot be read (No such file or directory)"),
     ],
 )
