@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
 from types import FrameType
 from typing import Any, NamedTuple
@@ -153,6 +154,7 @@ def _watch(task: Task, log: int) -> None:
 
     sys.addaudithook(audit)
     sys.setprofile(profile)
+    threading.setprofile(profile)  # shards are written in a thread
 
 
 if __name__ == "__main__":
