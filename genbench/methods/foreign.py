@@ -14,24 +14,11 @@ from torch import Tensor
 from genbench.errors import ConfigError, GenbenchError
 from genbench.methods.catalog import Sampler
 from genbench.methods.noise import Noise
-from genbench.methods.prompted import TakesPrompts
+from genbench.methods.prompted import Around, TakesPrompts
 
 
-class Foreign:
+class Foreign(Around):
     """A sampler of a class that a user or an installed package brought."""
-
-    def __init__(self, sampler: Sampler) -> None:
-        self._sampler = sampler
-
-    @property
-    def nfe(self) -> float | None:
-        """As the sampler's."""
-        return self._sampler.nfe
-
-    @property
-    def parameters(self) -> int:
-        """As the sampler's."""
-        return self._sampler.parameters
 
     def sample(self, noise: Noise, labels: Tensor) -> Tensor:
         """See `Sampler.sample`. Raises `ConfigError` for what the class raises, but for a lack of memory."""
@@ -65,7 +52,7 @@ def _told_as_of(build: Callable[..., Any]) -> Iterator[None]:
         yield
     except (GenbenchError, torch.OutOfMemoryError):  # the latter is answered with smaller batches
         raise
-    except Exception as error:
+    except Exception as error:  # whatever somebody else's code may raise
         file, frames = inspect.getsourcefile(build), traceback.extract_tb(error.__traceback__)
         line = next((frame.lineno for frame in reversed(frames) if frame.filename == file), None)
         where = f"{file}:{line}" if line else str(file)

@@ -21,11 +21,11 @@ class TakesPrompts(Protocol):
         ...
 
 
-class Prompted:
-    """A sampler whose label i means the i-th of `prompts`."""
+class Around:
+    """What is put around a sampler and costs nothing besides."""
 
-    def __init__(self, sampler: Sampler, takes: TakesPrompts, prompts: Sequence[str]) -> None:
-        self._sampler, self._takes, self._prompts = sampler, takes, prompts
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
 
     @property
     def nfe(self) -> float | None:
@@ -36,6 +36,14 @@ class Prompted:
     def parameters(self) -> int:
         """As the sampler's."""
         return self._sampler.parameters
+
+
+class Prompted(Around):
+    """A sampler whose label i means the i-th of `prompts`."""
+
+    def __init__(self, sampler: Sampler, takes: TakesPrompts, prompts: Sequence[str]) -> None:
+        super().__init__(sampler)
+        self._takes, self._prompts = takes, prompts
 
     def sample(self, noise: Noise, labels: Tensor) -> Tensor:
         """One image for each of the N noise generators and prompts, by their places (N,)."""

@@ -369,13 +369,18 @@ def test_correlograms_are_those_of_the_spatial_command(world: World, tmp_path: P
     assert [row["distance"] for row in real] == [row["distance"] for row in own] == [str(d) for d in range(27)]
 
 
-def test_checkpoints_of_one_training_are_a_curve(world: World, tmp_path: Path) -> None:
+def add_checkpoints(world: World, *checkpoints: tuple[str, int]) -> None:
+    """Make the card's variant one for each training and its epochs."""
     head, variant = (world.registry / "tiny.toml").read_text().split("[variants.tiny]")
-    for trained, epochs in (("long", 10), ("long", 20), ("short", 5)):
+    for trained, epochs in checkpoints:
         name = f"variants.tiny-{epochs}"
         head += f"[{name}]{variant.replace('variants.tiny.', f'{name}.')}\n"
         head += f'[{name}.checkpoint]\ntraining = "{trained}"\nepochs = {epochs}\n\n'
     world.add_card(head)
+
+
+def test_checkpoints_of_one_training_are_a_curve(world: World, tmp_path: Path) -> None:
+    add_checkpoints(world, ("long", 10), ("long", 20), ("short", 5))
     world.run("tiny", "-m", "tiny-*@ode2").ok()
     world.report(tmp_path / "html", "tiny").ok()
     rows = list(csv.DictReader(io.StringIO((tmp_path / "html" / "data" / "training-curves.csv").read_text())))
@@ -387,12 +392,7 @@ def test_checkpoints_of_one_training_are_a_curve(world: World, tmp_path: Path) -
 
 
 def test_single_checkpoints_of_several_trainings_are_no_curves(world: World, tmp_path: Path) -> None:
-    head, variant = (world.registry / "tiny.toml").read_text().split("[variants.tiny]")
-    for epochs in (10, 20):
-        name = f"variants.tiny-{epochs}"
-        head += f"[{name}]{variant.replace('variants.tiny.', f'{name}.')}\n"
-        head += f'[{name}.checkpoint]\ntraining = "of-{epochs}"\nepochs = {epochs}\n\n'
-    world.add_card(head)
+    add_checkpoints(world, ("one", 10), ("another", 20))
     world.run("cheap", "-m", "tiny-*@ode2").ok()
     world.report(tmp_path / "html", "cheap").ok()
     assert any("checkpoints of one training" in text for text in Page(tmp_path / "html" / "index.html").missing())
